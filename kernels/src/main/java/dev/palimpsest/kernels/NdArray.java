@@ -367,7 +367,7 @@ public final class NdArray {
                         t.label() + " elements can be copied but not read as numbers");
                 case U64 -> {
                     long v = m.get(JAVA_LONG_UNALIGNED, at);
-                    yield v >= 0 ? v : (double) (v >>> 1 | v & 1) * 2;
+                    yield v >= 0 ? v : (double) ((v >>> 1) | (v & 1)) * 2;
                 }
                 default -> loadLong(m, t, at);
             };

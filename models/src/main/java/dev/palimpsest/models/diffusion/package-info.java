@@ -1,0 +1,5 @@
+/// Diffusion sampling: schedules, timesteps, samplers and guidance.
+@NullMarked
+package dev.palimpsest.models.diffusion;
+
+import org.jspecify.annotations.NullMarked;

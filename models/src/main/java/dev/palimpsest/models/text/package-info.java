@@ -1,0 +1,5 @@
+/// Tokenizers.
+@NullMarked
+package dev.palimpsest.models.text;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,9 @@
+/// Models and their interface for applications.
+module dev.palimpsest.models {
+    requires static transitive org.jspecify;
+    requires transitive java.desktop;
+    requires transitive dev.palimpsest.tensor;
+    requires transitive dev.palimpsest.weights;
+    requires tools.jackson.core;
+    requires com.twelvemonkeys.imageio.metadata;
+}

@@ -1,0 +1,5 @@
+/// Tensors, scoped memory, neural-network modules and random generators.
+module dev.palimpsest.tensor {
+    requires static transitive org.jspecify;
+    requires transitive dev.palimpsest.kernels;
+}
