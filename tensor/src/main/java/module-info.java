@@ -2,4 +2,8 @@
 module dev.palimpsest.tensor {
     requires static transitive org.jspecify;
     requires transitive dev.palimpsest.kernels;
+
+    exports dev.palimpsest.tensor;
+    exports dev.palimpsest.tensor.nn;
+    exports dev.palimpsest.tensor.random;
 }

@@ -1,4 +1,4 @@
-/// Neural-network modules whose paths mirror the names in a checkpoint.
+/// Layers of neural networks: modules with named parameters whose paths mirror checkpoint keys.
 @NullMarked
 package dev.palimpsest.tensor.nn;
 

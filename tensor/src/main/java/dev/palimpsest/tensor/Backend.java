@@ -1,0 +1,20 @@
+package dev.palimpsest.tensor;
+
+import dev.palimpsest.kernels.Kernels;
+
+/// The kernels that tensors compute with: bound by a caller for a while.
+public final class Backend {
+    private static final ScopedValue<Kernels> OVERRIDE = ScopedValue.newInstance();
+
+    private Backend() {}
+
+    /// The kernels in force on this thread.
+    public static Kernels kernels() {
+        return OVERRIDE.get();
+    }
+
+    /// Runs `body` with other kernels.
+    public static <T, X extends Throwable> T with(Kernels kernels, ScopedValue.CallableOp<T, X> body) throws X {
+        return ScopedValue.where(OVERRIDE, kernels).call(body);
+    }
+}

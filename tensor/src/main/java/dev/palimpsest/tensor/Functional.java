@@ -1,0 +1,158 @@
+package dev.palimpsest.tensor;
+
+import dev.palimpsest.kernels.Activation;
+import dev.palimpsest.kernels.Attention;
+import dev.palimpsest.kernels.Convolution;
+import dev.palimpsest.kernels.Interpolation;
+import dev.palimpsest.kernels.KeyRanges;
+import dev.palimpsest.kernels.RopeLayout;
+import dev.palimpsest.kernels.Shape;
+import org.jspecify.annotations.Nullable;
+
+/// The larger building blocks of neural networks as functions, each one fused kernel call.
+public final class Functional {
+    private Functional() {}
+
+    /// Linear layer `x W^T + b`.
+    ///
+    /// @param x `(..., in)`
+    /// @param weight `(out, in)`
+    /// @param bias `(out)`
+    /// @return `(..., out)`
+    public static Tensor linear(Tensor x, Tensor weight, @Nullable Tensor bias) {
+        return linear(x, weight, bias, Activation.NONE, null, null);
+    }
+
+    /// Linear layer with everything that may follow it: `residual + gate * activation(x W^T + b)`.
+    ///
+    /// @param x `(..., in)`
+    /// @param weight `(out, in)`
+    /// @param bias `(out)`
+    /// @param gate stretches to the result's shape
+    /// @param residual stretches to the result's shape
+    /// @return `(..., out)`
+    public static Tensor linear(
+            Tensor x,
+            Tensor weight,
+            @Nullable Tensor bias,
+            Activation activation,
+            @Nullable Tensor gate,
+            @Nullable Tensor residual) {
+        return new NnOps.Linear(activation).apply(x, weight, bias, gate, residual);
+    }
+
+    /// Convolution over time, rows and columns; see [Convolution].
+    ///
+    /// @param x `(N, C, T, H, W)`
+    /// @param weight `(O, C, kT, kH, kW)`
+    /// @param bias `(O)`
+    /// @param residual added to the result, of its shape
+    /// @return `(N, O, T', H', W')`, channels innermost in memory
+    public static Tensor convolution(
+            Convolution geometry, Tensor x, Tensor weight, @Nullable Tensor bias, @Nullable Tensor residual) {
+        return new NnOps.Convolve(geometry).apply(x, weight, bias, residual);
+    }
+
+    /// Scaled dot-product attention of packed sequences, `softmax(scale q k^T) v` per head over the visible keys.
+    ///
+    /// @param q `(Lq, heads, headDim)`
+    /// @param k `(Lk, heads, headDim)`
+    /// @param v `(Lk, heads, valueDim)`
+    /// @return `(Lq, heads, valueDim)`
+    public static Tensor attention(Tensor q, Tensor k, Tensor v, float scale, KeyRanges visible) {
+        return attention(q, k, v, scale, visible, null, null, null);
+    }
+
+    /// Scaled dot-product attention with a bias and extra outputs; see [Attention].
+    ///
+    /// @param q `(Lq, heads, headDim)`
+    /// @param k `(Lk, heads, headDim)`
+    /// @param v `(Lk, heads, valueDim)`
+    /// @param bias added to the scaled scores, stretches to `(heads, Lq, Lk)`
+    /// @param probabilities overwritten with the attention probabilities `(heads, Lq, Lk)`
+    /// @param logSumExp overwritten with the logarithm of the softmax denominators `(Lq, heads)`
+    /// @return `(Lq, heads, valueDim)`
+    public static Tensor attention(
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            float scale,
+            KeyRanges visible,
+            @Nullable Tensor bias,
+            @Nullable Tensor probabilities,
+            @Nullable Tensor logSumExp) {
+        return new NnOps.Attend(scale, visible, probabilities, logSumExp).apply(q, k, v, bias);
+    }
+
+    /// Root-mean-square normalisation of the last axis, `x * rsqrt(mean(x^2) + eps) * weight`.
+    ///
+    /// @param x `(..., width)`
+    /// @param weight `(width)`
+    public static Tensor rmsNorm(Tensor x, float eps, @Nullable Tensor weight) {
+        return rmsNorm(x, eps, weight, null, null);
+    }
+
+    /// Root-mean-square normalisation with learned weight and adaptive modulation, `rms(x) * weight * scale + shift`.
+    ///
+    /// @param x `(..., width)`
+    /// @param weight `(width)`
+    /// @param scale stretches to the shape of `x`; used as it is (no "1 +")
+    /// @param shift stretches to the shape of `x`
+    public static Tensor rmsNorm(
+            Tensor x, float eps, @Nullable Tensor weight, @Nullable Tensor scale, @Nullable Tensor shift) {
+        return new NnOps.RmsNormalise(eps).apply(x, weight, null, scale, shift);
+    }
+
+    /// Layer normalisation of the last axis with learned and adaptive parts,
+    /// `(ln(x) * weight + bias) * scale + shift`.
+    ///
+    /// @param x `(..., width)`
+    /// @param weight `(width)`
+    /// @param bias `(width)`
+    /// @param scale stretches to the shape of `x`; used as it is (no "1 +")
+    /// @param shift stretches to the shape of `x`
+    public static Tensor layerNorm(
+            Tensor x,
+            float eps,
+            @Nullable Tensor weight,
+            @Nullable Tensor bias,
+            @Nullable Tensor scale,
+            @Nullable Tensor shift) {
+        return new NnOps.LayerNormalise(eps).apply(x, weight, bias, scale, shift);
+    }
+
+    /// Group normalisation with an activation behind it.
+    ///
+    /// @param x `(N, C, ...)`
+    /// @param weight `(C)`
+    /// @param bias `(C)`
+    public static Tensor groupNorm(
+            Tensor x, int groups, float eps, Tensor weight, Tensor bias, Activation activation) {
+        return new NnOps.GroupNormalise(groups, eps, activation).apply(x, weight, bias);
+    }
+
+    /// Rotary embedding of the first `2 r` elements of every head.
+    ///
+    /// @param x `(L, heads, headDim)`
+    /// @param cos `(L, r)`
+    /// @param sin `(L, r)`
+    public static Tensor rope(RopeLayout layout, Tensor x, Tensor cos, Tensor sin) {
+        return new NnOps.Rotate(layout).apply(x, cos, sin);
+    }
+
+    /// Resizes the axes behind the first two.
+    ///
+    /// @param x `(N, C, H, W)` or `(N, C, T, H, W)`
+    /// @param extents the new extents of the axes behind the first two
+    public static Tensor interpolate(Interpolation mode, Tensor x, int... extents) {
+        if (extents.length != x.rank() - 2) {
+            throw new IllegalArgumentException("interpolate: " + x.shape() + " needs " + (x.rank() - 2)
+                    + " new extents, not " + extents.length);
+        }
+        Shape to = x.shape();
+        for (int i = 0; i < extents.length; i++) {
+            to = to.with(i + 2, extents[i]);
+        }
+        return new NnOps.Resample(mode, to).apply(x);
+    }
+}

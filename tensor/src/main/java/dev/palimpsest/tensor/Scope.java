@@ -1,0 +1,189 @@
+package dev.palimpsest.tensor;
+
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/// Owns the memory of the tensors that are made while it is current, and gives it back all at once when it ends.
+///
+/// ```java
+/// try (Scope scope = Scope.open()) {
+///     Tensor y = scope.call(() -> {
+///         Tensor h = x.matmul(w);                                 // released at the end of the call ...
+///         return Scope.run(() -> h.mul(h).add(1.0).silu());      // ... like the two temporaries of this one, earlier
+///     });                                                         // y lives until the scope is closed
+/// }
+/// ```
+///
+/// What [#run] returns escapes into the enclosing scope: a tensor, or tensors inside arrays, collections, maps, optionals
+/// and [Holder]s. Everything else that was made inside goes back to a pool. The current scope travels in a
+/// [ScopedValue]; a scope belongs to the thread that opened it. Touching a tensor after its scope ended is an
+/// [IllegalStateException] that names the op that made it.
+///
+/// Every scope counts the bytes that live in it and in the scopes inside it, and their highest value, so that a memory budget
+/// can be asserted.
+public final class Scope implements AutoCloseable {
+    /// A value that carries tensors out of a scope.
+    public interface Holder {
+        /// All tensors that must outlive the scope.
+        Iterable<Tensor> tensors();
+    }
+
+    /// Work that makes a value and may throw.
+    ///
+    /// @param <T> type of the value
+    /// @param <X> type of the exception
+    @FunctionalInterface
+    public interface Body<T extends @Nullable Object, X extends Throwable> extends ScopedValue.CallableOp<T, X> {}
+
+    static final MemoryPool POOL = new MemoryPool(Long.getLong("palimpsest.pool.idleBytes", 256L << 20));
+
+    private static final ScopedValue<Scope> CURRENT = ScopedValue.newInstance();
+
+    private final @Nullable Scope parent;
+    private final Thread thread = Thread.currentThread();
+    private final Set<Storage> owned = Collections.newSetFromMap(new IdentityHashMap<>());
+    private boolean closed;
+    private long liveBytes;
+    private long peakBytes;
+
+    private Scope(@Nullable Scope parent) {
+        this.parent = parent;
+    }
+
+    /// A scope that lives until it is closed, with the current one, if any, around it. Make tensors in it with [#call].
+    public static Scope open() {
+        return new Scope(CURRENT.isBound() ? CURRENT.get() : null);
+    }
+
+    /// Runs `body` in a scope of its own; its result escapes into the enclosing scope.
+    ///
+    /// @throws IllegalStateException if the result holds tensors and there is no enclosing scope to keep them
+    public static <T extends @Nullable Object, X extends Throwable> T run(Body<T, X> body) throws X {
+        try (Scope scope = open()) {
+            T result = ScopedValue.where(CURRENT, scope).call(body);
+            scope.escape(result);
+            return result;
+        }
+    }
+
+    /// Runs `body` with this scope as the enclosing one: what it returns lives as long as this scope, its temporaries end with
+    /// the call.
+    public <T extends @Nullable Object, X extends Throwable> T call(Body<T, X> body) throws X {
+        checkUsable();
+        return ScopedValue.where(CURRENT, this).call(() -> run(body));
+    }
+
+    /// The scope in which tensors are being made.
+    ///
+    /// @throws IllegalStateException if there is none
+    static Scope current() {
+        try {
+            Scope scope = CURRENT.get();
+            scope.checkUsable();
+            return scope;
+        } catch (NoSuchElementException e) {
+            throw new IllegalStateException(
+                    "no scope is open: make tensors inside Scope.run(() -> ...) or scope.call(() -> ...)", e);
+        }
+    }
+
+    /// Bytes of the tensors that live in this scope and the scopes inside it.
+    public long liveBytes() {
+        return liveBytes;
+    }
+
+    /// Highest value of [#liveBytes] so far.
+    public long peakBytes() {
+        return peakBytes;
+    }
+
+    /// Native bytes that the engine's pool holds for tensors at the moment, in use or idle, over all scopes.
+    public static long reservedBytes() {
+        return POOL.reservedBytes();
+    }
+
+    /// Moves a tensor's memory to this scope if one of the scopes inside it owns it, so that the tensor lives as long as this one.
+    void keep(Tensor tensor) {
+        Storage storage = tensor.storage();
+        Scope from = storage.owner();
+        for (Scope s = from; s != null; s = s.parent) {
+            if (s == this && from != this) {
+                from.disown(storage);
+                adopt(storage);
+                return;
+            }
+        }
+    }
+
+    void adopt(Storage storage) {
+        owned.add(storage);
+        storage.owner(this);
+        for (Scope s = this; s != null; s = s.parent) {
+            s.liveBytes += storage.bytes();
+            s.peakBytes = Math.max(s.peakBytes, s.liveBytes);
+        }
+    }
+
+    private void disown(Storage storage) {
+        owned.remove(storage);
+        for (Scope s = this; s != null; s = s.parent) {
+            s.liveBytes -= storage.bytes();
+        }
+    }
+
+    private void escape(@Nullable Object value) {
+        switch (value) {
+            case null -> {}
+            case Tensor t -> {
+                if (t.storage().owner() == this) {
+                    if (parent == null) {
+                        throw new IllegalStateException("a tensor made by " + t.origin()
+                                + " cannot leave the outermost scope; use Scope.open() and scope.call(...) to keep it");
+                    }
+                    parent.keep(t);
+                }
+            }
+            case Object[] array -> {
+                for (Object o : array) {
+                    escape(o);
+                }
+            }
+            case Holder holder -> holder.tensors().forEach(this::escape);
+            case Iterable<?> values -> values.forEach(this::escape);
+            case Map<?, ?> map -> map.values().forEach(this::escape);
+            case Optional<?> optional -> optional.ifPresent(this::escape);
+            default -> {}
+        }
+    }
+
+    private void checkUsable() {
+        if (closed) {
+            throw new IllegalStateException("the scope is closed");
+        }
+        if (thread != Thread.currentThread()) {
+            throw new IllegalStateException("a scope belongs to the thread that opened it, " + thread.getName());
+        }
+    }
+
+    /// Releases every tensor of this scope. Closing twice is harmless.
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        checkUsable();
+        closed = true;
+        for (Storage storage : owned) {
+            for (Scope s = this; s != null; s = s.parent) {
+                s.liveBytes -= storage.bytes();
+            }
+            storage.release();
+        }
+        owned.clear();
+    }
+}
