@@ -547,7 +547,7 @@ public final class Tensor {
             n *= dim(axis);
         }
         Tensor deviation = sub(mean(axes));
-        return deviation.square().sum(axes).div(Math.max(n - correction, 0)).sqrt();
+        return deviation.square().sum(axes).div((double) Math.max(n - correction, 0)).sqrt();
     }
 
     /// Index of the largest element along the last axis, the first one on ties; i64.
