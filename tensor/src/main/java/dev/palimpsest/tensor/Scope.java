@@ -111,8 +111,11 @@ public final class Scope implements AutoCloseable {
     void keep(Tensor tensor) {
         Storage storage = tensor.storage();
         Scope from = storage.owner();
-        for (Scope s = from; s != null; s = s.parent) {
-            if (s == this && from != this) {
+        if (from == null || from == this) {
+            return;
+        }
+        for (Scope s = from.parent; s != null; s = s.parent) {
+            if (s == this) {
                 from.disown(storage);
                 adopt(storage);
                 return;
