@@ -6,4 +6,7 @@ module dev.palimpsest.models {
     requires transitive dev.palimpsest.weights;
     requires tools.jackson.core;
     requires com.twelvemonkeys.imageio.metadata;
+
+    exports dev.palimpsest.models.api;
+    exports dev.palimpsest.models.text;
 }

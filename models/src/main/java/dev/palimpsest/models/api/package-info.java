@@ -1,4 +1,4 @@
-/// The interface for applications: editors, sessions, options, progress and cancellation.
+/// What applications program against, whatever the model.
 @NullMarked
 package dev.palimpsest.models.api;
 
