@@ -13,8 +13,8 @@ public final class Main {
     /// @param args the options of JMH
     /// @throws Exception when JMH cannot understand its options or a benchmark fails
     public static void main(String[] args) throws Exception {
-        var options = new ArrayList<>(List.of(
-                "-jvmArgsPrepend", "--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED"));
+        var options = new ArrayList<>(
+                List.of("-jvmArgsPrepend", "--add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED"));
         options.addAll(List.of(args));
         org.openjdk.jmh.Main.main(options.toArray(String[]::new));
     }

@@ -2,15 +2,19 @@ package dev.palimpsest.kernels;
 
 import org.jspecify.annotations.Nullable;
 
-/// What is done to a product before it is written: `out = residual + gate * activation(product + bias)`, each part optional.
+/// What is done to a product before it is written: `out = residual + gate * activation(product + bias)`, each part
+/// optional.
 ///
 /// @param bias one value per output column (matrix product) or output channel (convolution), shape `(N)`, f32
 /// @param activation applied after the bias
 /// @param gate multiplied after the activation; stretches to the output's shape, f32
-/// @param residual added last; stretches to the output's shape, f32; may be the output's own memory when it has exactly the
-///     output's layout
+/// @param residual added last; stretches to the output's shape, f32; may be the output's own memory when it has exactly
+///     the output's layout
 public record Epilogue(
-        @Nullable NdArray bias, Activation activation, @Nullable NdArray gate, @Nullable NdArray residual) {
+        @Nullable NdArray bias,
+        Activation activation,
+        @Nullable NdArray gate,
+        @Nullable NdArray residual) {
     /// Nothing: the product itself.
     public static final Epilogue NONE = new Epilogue(null, Activation.NONE, null, null);
 

@@ -2,18 +2,18 @@ package dev.palimpsest.kernels;
 
 /// Everything numerical that the engine asks of a processor, in terms of memory, shapes and strides.
 ///
-/// All arrays are given by the caller, outputs included; no op allocates an output or keeps a reference. Unless a method says
-/// otherwise:
+/// All arrays are given by the caller, outputs included; no op allocates an output or keeps a reference. Unless a
+/// method says otherwise:
 ///
 /// - inputs may have any strides (0 for broadcast axes included), outputs any strides without overlap;
-/// - an output must not share memory with an input, except that elementwise ops, normalisations, softmax and rotary embeddings accept an
-///   output with exactly the memory and layout of an input (in place);
+/// - an output must not share memory with an input, except that elementwise ops, normalisations, softmax and rotary
+///   embeddings accept an output with exactly the memory and layout of an input (in place);
 /// - results are f32; inputs are f32, or f16 or bf16 that are widened while being read; sums run in f32 or wider;
 /// - empty arrays are fine and do nothing;
 /// - the result does not depend on the number of threads: same input, same bits.
 ///
-/// Misfitting shapes and unsupported element types are an [IllegalArgumentException] whose message starts with the op and names
-/// the shapes. Implementations share these checks through `Checks`, so that every provider says the same.
+/// Misfitting shapes and unsupported element types are an [IllegalArgumentException] whose message starts with the op
+/// and names the shapes. Implementations share these checks through `Checks`, so that every provider says the same.
 public interface Kernels {
     /// Short name: `scalar`, `vector`.
     String name();
@@ -22,13 +22,15 @@ public interface Kernels {
     ///
     /// @param a `(..., M, K)`, floating
     /// @param b `(..., K, N)`, floating; a linear layer's weight `(N, K)` is passed as its transposed view
-    /// @param out `(..., M, N)`, f32, with the same leading axes as `a` and `b` (stretch them with stride 0 where needed)
+    /// @param out `(..., M, N)`, f32, with the same leading axes as `a` and `b` (stretch them with stride 0 where
+    ///     needed)
     /// @param epilogue bias `(N)`, activation, gate, residual
     void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue);
 
     /// Convolution over time, rows and columns, `out = epilogue(input * weight)`; see [Convolution].
     ///
-    /// Arrays are logically channels-first; their strides may make the channels the innermost axis, which is the faster layout.
+    /// Arrays are logically channels-first; their strides may make the channels the innermost axis, which is the faster
+    /// layout.
     ///
     /// @param op strides and padding
     /// @param input `(N, C, T, H, W)`, floating
@@ -37,7 +39,8 @@ public interface Kernels {
     /// @param epilogue bias `(O)`, activation, gate, residual
     void convolution(Convolution op, NdArray input, NdArray weight, NdArray out, Epilogue epilogue);
 
-    /// Scaled dot-product attention per head; see [Attention]. Batches are packed behind each other along the first axis.
+    /// Scaled dot-product attention per head; see [Attention]. Batches are packed behind each other along the first
+    /// axis.
     ///
     /// @param op scale, visible ranges, optional bias and extra outputs
     /// @param q queries `(Lq, heads, headDim)`, floating
@@ -56,12 +59,12 @@ public interface Kernels {
     /// 1910.07467), then the affine part.
     void rmsNorm(NdArray x, float eps, Affine affine, NdArray out);
 
-    /// Layer normalisation along the last axis, `(x - mean) * rsqrt(var + eps)` with the biased variance (Ba et al. 2016, arXiv
-    /// 1607.06450), then the affine part.
+    /// Layer normalisation along the last axis, `(x - mean) * rsqrt(var + eps)` with the biased variance (Ba et al.
+    /// 2016, arXiv 1607.06450), then the affine part.
     void layerNorm(NdArray x, float eps, Affine affine, NdArray out);
 
-    /// Group normalisation (Wu & He 2018, arXiv 1803.08494): mean and biased variance over each group of channels and all
-    /// positions of a sample, then learned weight and bias per channel, then the activation.
+    /// Group normalisation (Wu & He 2018, arXiv 1803.08494): mean and biased variance over each group of channels and
+    /// all positions of a sample, then learned weight and bias per channel, then the activation.
     ///
     /// @param x `(N, C, ...)`
     /// @param groups divides C
@@ -73,16 +76,16 @@ public interface Kernels {
     /// Elementwise function of one argument. Also takes f64 arrays when input and output both are.
     void unary(Unary op, NdArray x, NdArray out);
 
-    /// Elementwise function of two arguments; both stretch to the shape of `out`. Arithmetic also takes f64 or i64 when all three
-    /// arrays are of that type; comparisons take any two equal types and write [DType#BOOL].
+    /// Elementwise function of two arguments; both stretch to the shape of `out`. Arithmetic also takes f64 or i64 when
+    /// all three arrays are of that type; comparisons take any two equal types and write [DType#BOOL].
     void binary(Binary op, NdArray a, NdArray b, NdArray out);
 
-    /// `out = condition ? a : b`; all three stretch to the shape of `out`. `a`, `b` and `out` have one type, the condition is
-    /// [DType#BOOL].
+    /// `out = condition ? a : b`; all three stretch to the shape of `out`. `a`, `b` and `out` have one type, the
+    /// condition is [DType#BOOL].
     void where(NdArray condition, NdArray a, NdArray b, NdArray out);
 
-    /// Reduces the axes on which `out` has extent 1 (same rank as `x`). Also takes f64 when both arrays are, and sums and
-    /// extremes of i64.
+    /// Reduces the axes on which `out` has extent 1 (same rank as `x`). Also takes f64 when both arrays are, and sums
+    /// and extremes of i64.
     void reduce(Reduction op, NdArray x, NdArray out);
 
     /// Index of the largest element along the last axis, the first one on ties; a NaN counts as largest.
@@ -91,8 +94,8 @@ public interface Kernels {
     /// @param out `(...)`, i64
     void argmax(NdArray x, NdArray out);
 
-    /// Copies with any strides and converts between any two types that can be read as numbers; equal types are copied bit for
-    /// bit. Conversion to integers truncates toward zero, to bool tests for not zero.
+    /// Copies with any strides and converts between any two types that can be read as numbers; equal types are copied
+    /// bit for bit. Conversion to integers truncates toward zero, to bool tests for not zero.
     ///
     /// @param x stretches to the shape of `out`
     void copy(NdArray x, NdArray out);

@@ -22,8 +22,7 @@ public final class KeyRanges {
     /// @throws IllegalArgumentException if a range does not lie within `[0, keys)`
     public static KeyRanges of(int[] from, int[] to, int keys) {
         if (from.length != to.length) {
-            throw new IllegalArgumentException(
-                    "key ranges: " + from.length + " starts but " + to.length + " ends");
+            throw new IllegalArgumentException("key ranges: " + from.length + " starts but " + to.length + " ends");
         }
         for (int i = 0; i < from.length; i++) {
             if (from[i] < 0 || to[i] < from[i] || to[i] > keys) {
@@ -44,8 +43,8 @@ public final class KeyRanges {
     /// Samples packed behind each other: the queries of sample `s` see the keys of sample `s`.
     public static KeyRanges packed(int[] queryLengths, int[] keyLengths) {
         if (queryLengths.length != keyLengths.length) {
-            throw new IllegalArgumentException("key ranges: " + queryLengths.length + " query lengths but "
-                    + keyLengths.length + " key lengths");
+            throw new IllegalArgumentException(
+                    "key ranges: " + queryLengths.length + " query lengths but " + keyLengths.length + " key lengths");
         }
         int queries = Arrays.stream(queryLengths).sum();
         int[] from = new int[queries];
@@ -73,7 +72,8 @@ public final class KeyRanges {
         return new KeyRanges(new int[queries], to, keys);
     }
 
-    /// Block-causal self-attention over packed samples: a token sees its own block and all earlier blocks of its sample.
+    /// Block-causal self-attention over packed samples: a token sees its own block and all earlier blocks of its
+    /// sample.
     ///
     /// @param blockLengths for each sample the lengths of its blocks, in order
     public static KeyRanges blockCausal(int[][] blockLengths) {

@@ -12,12 +12,12 @@ import java.util.Arrays;
 
 /// A strided view of native memory: what kernels read and write.
 ///
-/// Element `(i0, i1, ...)` lies at byte `(offset + i0*stride0 + i1*stride1 + ...) * dtype.bytes()` of `memory`. Strides are in
-/// elements and may be 0 (a broadcast axis) but not negative. Views share memory and cost nothing. Nothing here owns
-/// memory or knows how long it lives.
+/// Element `(i0, i1, ...)` lies at byte `(offset + i0*stride0 + i1*stride1 + ...) * dtype.bytes()` of `memory`. Strides
+/// are in elements and may be 0 (a broadcast axis) but not negative. Views share memory and cost nothing. Nothing here
+/// owns memory or knows how long it lives.
 ///
-/// The memory is always native (never a Java array): the just-in-time compiler specialises the kernels' loops for one kind
-/// of segment, and a second kind would slow all of them down for the rest of the process. It need not be aligned.
+/// The memory is always native (never a Java array): the just-in-time compiler specialises the kernels' loops for one
+/// kind of segment, and a second kind would slow all of them down for the rest of the process. It need not be aligned.
 public final class NdArray {
     private final MemorySegment memory;
     private final DType dtype;
@@ -42,11 +42,12 @@ public final class NdArray {
 
     /// A strided array; strides and offset are in elements.
     ///
-    /// @throws IllegalArgumentException if the memory is a Java array, a stride or the offset is negative, or an element
-    ///     would lie outside the memory
+    /// @throws IllegalArgumentException if the memory is a Java array, a stride or the offset is negative, or an
+    ///     element would lie outside the memory
     public static NdArray of(MemorySegment memory, DType dtype, Shape shape, long[] strides, long offset) {
         if (!memory.isNative()) {
-            throw new IllegalArgumentException("array " + shape + ": memory is a Java array; kernels need native memory");
+            throw new IllegalArgumentException(
+                    "array " + shape + ": memory is a Java array; kernels need native memory");
         }
         if (strides.length != shape.rank()) {
             throw new IllegalArgumentException("array " + shape + " has " + strides.length + " strides");
@@ -363,8 +364,8 @@ public final class NdArray {
                 case F64 -> m.get(JAVA_DOUBLE_UNALIGNED, at);
                 case F16 -> Float.float16ToFloat(m.get(JAVA_SHORT_UNALIGNED, at));
                 case BF16 -> Float.intBitsToFloat(m.get(JAVA_SHORT_UNALIGNED, at) << 16);
-                case F8_E4M3, F8_E5M2 -> throw new IllegalStateException(
-                        t.label() + " elements can be copied but not read as numbers");
+                case F8_E4M3, F8_E5M2 ->
+                    throw new IllegalStateException(t.label() + " elements can be copied but not read as numbers");
                 case U64 -> {
                     long v = m.get(JAVA_LONG_UNALIGNED, at);
                     yield v >= 0 ? v : (double) ((v >>> 1) | (v & 1)) * 2;
@@ -398,8 +399,8 @@ public final class NdArray {
                 case I16, U16 -> m.set(JAVA_SHORT_UNALIGNED, at, (short) (long) v);
                 case I8, U8 -> m.set(JAVA_BYTE, at, (byte) (long) v);
                 case BOOL -> m.set(JAVA_BYTE, at, (byte) (v != 0 ? 1 : 0));
-                case F8_E4M3, F8_E5M2 -> throw new IllegalStateException(
-                        t.label() + " elements can be copied but not written as numbers");
+                case F8_E4M3, F8_E5M2 ->
+                    throw new IllegalStateException(t.label() + " elements can be copied but not written as numbers");
             }
         }
     }

@@ -8,10 +8,10 @@ import org.jspecify.annotations.Nullable;
 
 /// The engine's own threads: a loop over task numbers, shared between the calling thread and its workers.
 ///
-/// Workers spin briefly for the next loop before they park, so that the many short loops of a model follow each other without a
-/// wake-up. Tasks are handed out one at a time; what a task computes must not depend on who runs it, which keeps results
-/// independent of the number of threads. Nested loops and loops started while another thread's loop is under way run
-/// on their calling thread alone.
+/// Workers spin briefly for the next loop before they park, so that the many short loops of a model follow each other
+/// without a wake-up. Tasks are handed out one at a time; what a task computes must not depend on who runs it, which
+/// keeps results independent of the number of threads. Nested loops and loops started while another thread's loop is
+/// under way run on their calling thread alone.
 public final class Parallel implements AutoCloseable {
     private static final int SPINS = 20_000;
 

@@ -74,7 +74,8 @@ public final class Shape {
         return new Shape(d);
     }
 
-    /// This shape with an axis of extent 1 put in before `axis` (0 to rank; negative counts from the end of the result).
+    /// This shape with an axis of extent 1 put in before `axis` (0 to rank; negative counts from the end of the
+    /// result).
     public Shape unsqueeze(int axis) {
         int a = axis < 0 ? axis + dims.length + 1 : axis;
         if (a < 0 || a > dims.length) {
@@ -117,8 +118,8 @@ public final class Shape {
             int x = i <= a.rank() ? a.dims[a.rank() - i] : 1;
             int y = i <= b.rank() ? b.dims[b.rank() - i] : 1;
             if (x != y && x != 1 && y != 1) {
-                throw new IllegalArgumentException(op + ": " + a + " and " + b + ": extents " + x + " and " + y
-                        + " differ and neither is 1");
+                throw new IllegalArgumentException(
+                        op + ": " + a + " and " + b + ": extents " + x + " and " + y + " differ and neither is 1");
             }
             d[rank - i] = x == 1 ? y : x;
         }

@@ -1,5 +1,5 @@
-/// Numerical kernels over strided native memory: the interface [dev.palimpsest.kernels.Kernels], what describes its operands
-/// and operations, and the choice of a provider.
+/// Numerical kernels over strided native memory: the interface [dev.palimpsest.kernels.Kernels], what describes its
+/// operands and operations, and the choice of a provider.
 @NullMarked
 package dev.palimpsest.kernels;
 

@@ -1,7 +1,6 @@
 package dev.palimpsest.tensor;
 
 import dev.palimpsest.kernels.Activation;
-import dev.palimpsest.kernels.Attention;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.KeyRanges;
@@ -126,8 +125,7 @@ public final class Functional {
     /// @param x `(N, C, ...)`
     /// @param weight `(C)`
     /// @param bias `(C)`
-    public static Tensor groupNorm(
-            Tensor x, int groups, float eps, Tensor weight, Tensor bias, Activation activation) {
+    public static Tensor groupNorm(Tensor x, int groups, float eps, Tensor weight, Tensor bias, Activation activation) {
         return new NnOps.GroupNormalise(groups, eps, activation).apply(x, weight, bias);
     }
 
@@ -146,8 +144,8 @@ public final class Functional {
     /// @param extents the new extents of the axes behind the first two
     public static Tensor interpolate(Interpolation mode, Tensor x, int... extents) {
         if (extents.length != x.rank() - 2) {
-            throw new IllegalArgumentException("interpolate: " + x.shape() + " needs " + (x.rank() - 2)
-                    + " new extents, not " + extents.length);
+            throw new IllegalArgumentException(
+                    "interpolate: " + x.shape() + " needs " + (x.rank() - 2) + " new extents, not " + extents.length);
         }
         Shape to = x.shape();
         for (int i = 0; i < extents.length; i++) {

@@ -23,8 +23,8 @@ final class MathOps {
             return DType.F32;
         }
         if (a != b) {
-            throw new IllegalArgumentException(op + ": " + a.label() + " and " + b.label()
-                    + " do not mix; convert one of them with to(...)");
+            throw new IllegalArgumentException(
+                    op + ": " + a.label() + " and " + b.label() + " do not mix; convert one of them with to(...)");
         }
         return a;
     }
@@ -66,7 +66,8 @@ final class MathOps {
             DType type = common(name(), a.dtype(), b.dtype());
             Shape shape = Shape.broadcast(name(), a.shape(), b.shape());
             Tensor out = output(function.isComparison() ? DType.BOOL : type, shape);
-            Backend.kernels().binary(function, a.array().expand(shape), b.array().expand(shape), out.array());
+            Backend.kernels()
+                    .binary(function, a.array().expand(shape), b.array().expand(shape), out.array());
             return out;
         }
     }
@@ -82,8 +83,7 @@ final class MathOps {
             Tensor condition = input(inputs, 0);
             Tensor a = input(inputs, 1);
             Tensor b = input(inputs, 2);
-            Shape shape = Shape.broadcast(
-                    name(), condition.shape(), Shape.broadcast(name(), a.shape(), b.shape()));
+            Shape shape = Shape.broadcast(name(), condition.shape(), Shape.broadcast(name(), a.shape(), b.shape()));
             Tensor out = output(common(name(), a.dtype(), b.dtype()), shape);
             Backend.kernels()
                     .where(

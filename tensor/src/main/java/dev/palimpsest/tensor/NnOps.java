@@ -41,8 +41,8 @@ final class NnOps {
             Tensor x = input(inputs, 0);
             Tensor weight = input(inputs, 1);
             if (weight.rank() != 2 || x.rank() == 0 || x.dim(-1) != weight.dim(1)) {
-                throw new IllegalArgumentException("linear: input " + x.shape() + " does not fit weight " + weight.shape()
-                        + "; the input's last extent must be the weight's second");
+                throw new IllegalArgumentException("linear: input " + x.shape() + " does not fit weight "
+                        + weight.shape() + "; the input's last extent must be the weight's second");
             }
             Shape to = x.shape().with(-1, weight.dim(0));
             Shape rows = Shape.of(rows(to), weight.dim(0)); // (M, out)
@@ -54,7 +54,10 @@ final class NnOps {
                             weight.array().transpose(0, 1),
                             out.array().reshape(rows),
                             new Epilogue(
-                                    array(inputs, 2), activation, matrix(inputs, 3, to, rows), matrix(inputs, 4, to, rows)));
+                                    array(inputs, 2),
+                                    activation,
+                                    matrix(inputs, 3, to, rows),
+                                    matrix(inputs, 4, to, rows)));
             return out;
         }
 
@@ -73,7 +76,9 @@ final class NnOps {
                 return null;
             }
             NdArray wide = t.array().expand(to);
-            return wide.canReshape(rows) ? wide.reshape(rows) : t.expand(to).copy().array().reshape(rows);
+            return wide.canReshape(rows)
+                    ? wide.reshape(rows)
+                    : t.expand(to).copy().array().reshape(rows);
         }
     }
 
@@ -99,8 +104,11 @@ final class NnOps {
     }
 
     /// Inputs: q, k, v, bias.
-    record Attend(float scale, KeyRanges visible, @Nullable Tensor probabilities, @Nullable Tensor logSumExp)
-            implements Op {
+    record Attend(
+            float scale,
+            KeyRanges visible,
+            @Nullable Tensor probabilities,
+            @Nullable Tensor logSumExp) implements Op {
         @Override
         public String name() {
             return "attention";
@@ -128,8 +136,7 @@ final class NnOps {
     }
 
     private static Affine affine(@Nullable Tensor[] inputs, Shape shape) {
-        return new Affine(
-                array(inputs, 1), array(inputs, 2), stretched(inputs, 3, shape), stretched(inputs, 4, shape));
+        return new Affine(array(inputs, 1), array(inputs, 2), stretched(inputs, 3, shape), stretched(inputs, 4, shape));
     }
 
     /// Inputs: x, weight, bias, scale, shift.
@@ -210,7 +217,12 @@ final class NnOps {
             Tensor x = input(inputs, 0);
             Tensor out = output(DType.F32, x.shape());
             Backend.kernels()
-                    .rope(layout, x.array(), input(inputs, 1).array(), input(inputs, 2).array(), out.array());
+                    .rope(
+                            layout,
+                            x.array(),
+                            input(inputs, 1).array(),
+                            input(inputs, 2).array(),
+                            out.array());
             return out;
         }
     }

@@ -6,10 +6,11 @@ import org.jspecify.annotations.Nullable;
 
 /// One operation on tensors as data: a record that holds what is not a tensor (axes, strides, scales).
 ///
-/// Every operation goes through [#apply], and nothing else calls [#forward]. That one call is the place where a computation
-/// can be watched: what ran, on which inputs, giving what.
+/// Every operation goes through [#apply], and nothing else calls [#forward]. That one call is the place where a
+/// computation can be watched: what ran, on which inputs, giving what.
 ///
-/// An op is added by writing a record with [#name] and [#forward] and a method on [Tensor] or [Functional] that applies it.
+/// An op is added by writing a record with [#name] and [#forward] and a method on [Tensor] or [Functional] that applies
+/// it.
 public interface Op {
     /// The word for this op in messages, as PyTorch spells it.
     String name();

@@ -19,13 +19,13 @@ import org.jspecify.annotations.Nullable;
 /// }
 /// ```
 ///
-/// What [#run] returns escapes into the enclosing scope: a tensor, or tensors inside arrays, collections, maps, optionals
-/// and [Holder]s. Everything else that was made inside goes back to a pool. The current scope travels in a
+/// What [#run] returns escapes into the enclosing scope: a tensor, or tensors inside arrays, collections, maps,
+/// optionals and [Holder]s. Everything else that was made inside goes back to a pool. The current scope travels in a
 /// [ScopedValue]; a scope belongs to the thread that opened it. Touching a tensor after its scope ended is an
 /// [IllegalStateException] that names the op that made it.
 ///
-/// Every scope counts the bytes that live in it and in the scopes inside it, and their highest value, so that a memory budget
-/// can be asserted.
+/// Every scope counts the bytes that live in it and in the scopes inside it, and their highest value, so that a memory
+/// budget can be asserted.
 public final class Scope implements AutoCloseable {
     /// A value that carries tensors out of a scope.
     public interface Holder {
@@ -71,8 +71,8 @@ public final class Scope implements AutoCloseable {
         }
     }
 
-    /// Runs `body` with this scope as the enclosing one: what it returns lives as long as this scope, its temporaries end with
-    /// the call.
+    /// Runs `body` with this scope as the enclosing one: what it returns lives as long as this scope, its temporaries
+    /// end with the call.
     public <T extends @Nullable Object, X extends Throwable> T call(Body<T, X> body) throws X {
         checkUsable();
         return ScopedValue.where(CURRENT, this).call(() -> run(body));
@@ -107,7 +107,8 @@ public final class Scope implements AutoCloseable {
         return POOL.reservedBytes();
     }
 
-    /// Moves a tensor's memory to this scope if one of the scopes inside it owns it, so that the tensor lives as long as this one.
+    /// Moves a tensor's memory to this scope if one of the scopes inside it owns it, so that the tensor lives as long
+    /// as this one.
     void keep(Tensor tensor) {
         Storage storage = tensor.storage();
         Scope from = storage.owner();

@@ -5,7 +5,8 @@ import dev.palimpsest.kernels.Shape;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// Ops that move or rename elements without computing with them. Those that can be are views: they share the input's memory.
+/// Ops that move or rename elements without computing with them. Those that can be are views: they share the input's
+/// memory.
 final class ShapeOps {
     private ShapeOps() {}
 
@@ -113,8 +114,8 @@ final class ShapeOps {
                 if (t.rank() != first.rank()
                         || !t.shape().with(a, 0).equals(first.shape().with(a, 0))
                         || t.dtype() != first.dtype()) {
-                    throw new IllegalArgumentException("concat: " + first + " and " + t + " differ on an axis other than "
-                            + a + " or in type");
+                    throw new IllegalArgumentException(
+                            "concat: " + first + " and " + t + " differ on an axis other than " + a + " or in type");
                 }
                 extent += t.dim(a);
             }
@@ -141,9 +142,8 @@ final class ShapeOps {
             Tensor table = input(inputs, 0);
             Tensor indices = input(inputs, 1);
             if (indices.rank() != 1 || table.rank() == 0) {
-                throw new IllegalArgumentException(
-                        "index_select: rows of " + table.shape() + " by indices " + indices.shape()
-                                + ": the table needs a row axis and the indices exactly one axis");
+                throw new IllegalArgumentException("index_select: rows of " + table.shape() + " by indices "
+                        + indices.shape() + ": the table needs a row axis and the indices exactly one axis");
             }
             DType dtype = table.dtype().isFloating() && table.dtype() != DType.F64 ? DType.F32 : table.dtype();
             Tensor out = output(dtype, table.shape().with(0, indices.dim(0)));

@@ -3,7 +3,8 @@ package dev.palimpsest.tensor;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/// The memory behind one or more tensors: a block of the pool that belongs to a scope, or memory that somebody else keeps alive.
+/// The memory behind one or more tensors: a block of the pool that belongs to a scope, or memory that somebody else
+/// keeps alive.
 final class Storage {
     private final MemorySegment memory;
     private final MemoryPool.@Nullable Block block;
@@ -40,7 +41,8 @@ final class Storage {
         return block == null ? 0 : block.bytes();
     }
 
-    @Nullable Scope owner() {
+    @Nullable
+    Scope owner() {
         return owner;
     }
 

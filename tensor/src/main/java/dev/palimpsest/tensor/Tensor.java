@@ -18,10 +18,12 @@ import java.util.List;
 /// An n-dimensional array of numbers in native memory.
 ///
 /// Methods carry the word that PyTorch uses and mean the same; axes can be counted from the end (-1 is the last). Views
-/// (`reshape` where the strides allow it, `permute`, `slice`, `expand`, ...) are free and share memory. Methods
-/// ending in `InPlace` overwrite this tensor; all others leave it alone and return a new one that belongs to the current [Scope].
+/// (`reshape` where the strides allow it, `permute`, `slice`, `expand`, ...) are free and share memory. Methods ending
+/// in `InPlace` overwrite this tensor; all others leave it alone and return a new one that belongs to the current
+/// [Scope].
 ///
-/// Arithmetic on f32, f16 and bf16 happens in f32 and gives f32. Other types combine only with themselves; convert with [#to].
+/// Arithmetic on f32, f16 and bf16 happens in f32 and gives f32. Other types combine only with themselves; convert with
+/// [#to].
 public final class Tensor {
     private final NdArray array;
     private final Storage storage;
@@ -202,7 +204,9 @@ public final class Tensor {
     }
 
     private NdArray converted(DType type) {
-        return dtype() == type && array().isContiguous() ? array() : new ShapeOps.Cast(type).apply(this).array();
+        return dtype() == type && array().isContiguous()
+                ? array()
+                : new ShapeOps.Cast(type).apply(this).array();
     }
 
     /// Whether the elements lie densely in row-major order.
@@ -224,8 +228,8 @@ public final class Tensor {
 
     // ---- views and copies
 
-    /// Other extents over the same elements in row-major order; one extent may be -1 and is then worked out. A view where the
-    /// strides allow it, else a copy.
+    /// Other extents over the same elements in row-major order; one extent may be -1 and is then worked out. A view
+    /// where the strides allow it, else a copy.
     public Tensor reshape(int... dims) {
         int[] d = dims.clone();
         long known = 1;
@@ -241,7 +245,8 @@ public final class Tensor {
         }
         if (open >= 0) {
             if (known == 0 || elements() % known != 0) {
-                throw new IllegalArgumentException("reshape: " + shape() + " cannot be seen as " + Arrays.toString(dims));
+                throw new IllegalArgumentException(
+                        "reshape: " + shape() + " cannot be seen as " + Arrays.toString(dims));
             }
             d[open] = Math.toIntExact(elements() / known);
         }
@@ -295,8 +300,8 @@ public final class Tensor {
     /// @throws IllegalArgumentException if the sizes do not add up to the extent
     public List<Tensor> split(int axis, int... sizes) {
         if (Arrays.stream(sizes).sum() != dim(axis)) {
-            throw new IllegalArgumentException("split: sizes " + Arrays.toString(sizes) + " do not add up to axis " + axis
-                    + " of " + shape());
+            throw new IllegalArgumentException(
+                    "split: sizes " + Arrays.toString(sizes) + " do not add up to axis " + axis + " of " + shape());
         }
         List<Tensor> parts = new ArrayList<>();
         int at = 0;
@@ -340,12 +345,14 @@ public final class Tensor {
         return new ShapeOps.Cast(dtype()).apply(this);
     }
 
-    /// This tensor if it has the type already, else a converted dense copy. Conversion to integers truncates toward zero.
+    /// This tensor if it has the type already, else a converted dense copy. Conversion to integers truncates toward
+    /// zero.
     public Tensor to(DType dtype) {
         return dtype == dtype() ? this : new ShapeOps.Cast(dtype).apply(this);
     }
 
-    /// Rows picked by number: row `i` of the result is row `indices[i]` of this tensor. Narrow floating rows come out as f32.
+    /// Rows picked by number: row `i` of the result is row `indices[i]` of this tensor. Narrow floating rows come out
+    /// as f32.
     ///
     /// @param indices `(n)`, i64 or i32
     /// @throws IndexOutOfBoundsException naming the first index that is not a row
@@ -547,7 +554,11 @@ public final class Tensor {
             n *= dim(axis);
         }
         Tensor deviation = sub(mean(axes));
-        return deviation.square().sum(axes).div((double) Math.max(n - correction, 0)).sqrt();
+        return deviation
+                .square()
+                .sum(axes)
+                .div((double) Math.max(n - correction, 0))
+                .sqrt();
     }
 
     /// Index of the largest element along the last axis, the first one on ties; i64.

@@ -6,9 +6,9 @@ import java.util.stream.IntStream;
 
 /// Byte-pair encoding over a ranked list of byte strings: the rank of a token is its id and its priority at once.
 ///
-/// A piece starts as single bytes. The adjacent pair whose concatenation has the lowest rank (the leftmost of equals) is
-/// merged until no concatenation is a token. Candidates wait in a heap and the parts form a linked list, so a piece of
-/// n bytes takes O(n log n); searching all pairs after each merge would take O(n²).
+/// A piece starts as single bytes. The adjacent pair whose concatenation has the lowest rank (the leftmost of equals)
+/// is merged until no concatenation is a token. Candidates wait in a heap and the parts form a linked list, so a piece
+/// of n bytes takes O(n log n); searching all pairs after each merge would take O(n²).
 ///
 /// Source: R. Sennrich, B. Haddow, A. Birch, "Neural Machine Translation of Rare Words with Subword Units", ACL 2016.
 final class BytePairEncoder {
@@ -77,8 +77,10 @@ final class BytePairEncoder {
             return;
         }
         int n = piece.length;
-        // The part that starts at byte i ends where the next one starts, next[i]; previous[] leads back. A part swallowed by
-        // its left neighbour is marked by next[i] = 0. pairRank[i] is the rank of part i joined with its right neighbour.
+        // The part that starts at byte i ends where the next one starts, next[i]; previous[] leads back. A part
+        // swallowed by
+        // its left neighbour is marked by next[i] = 0. pairRank[i] is the rank of part i joined with its right
+        // neighbour.
         int[] next = new int[n + 1];
         int[] previous = new int[n + 1];
         int[] pairRank = new int[n];
@@ -111,7 +113,8 @@ final class BytePairEncoder {
         }
     }
 
-    /// Queues the pair of part `at` and its right neighbour if it is a token. A candidate orders by rank, then by place.
+    /// Queues the pair of part `at` and its right neighbour if it is a token. A candidate orders by rank, then by
+    /// place.
     private void offer(byte[] piece, int[] next, int[] pairRank, PriorityQueue<Long> candidates, int at) {
         int middle = next[at];
         pairRank[at] = middle < piece.length ? rank(piece, at, next[middle]) : -1;

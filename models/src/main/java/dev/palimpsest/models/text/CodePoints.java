@@ -22,8 +22,8 @@ final class CodePoints {
         return (NUMBER >> Character.getType(codePoint) & 1) != 0;
     }
 
-    /// The property White_Space, which neither `Character.isWhitespace` (no U+0085, no U+00A0) nor `isSpaceChar` (no tab)
-    /// covers. All of its members lie in the basic plane, so each is a single `char`.
+    /// The property White_Space, which neither `Character.isWhitespace` (no U+0085, no U+00A0) nor `isSpaceChar` (no
+    /// tab) covers. All of its members lie in the basic plane, so each is a single `char`.
     static boolean isWhiteSpace(int codePoint) {
         return switch (codePoint) {
             case '\t', '\n', 0x0B, '\f', '\r', ' ', 0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000 -> true;

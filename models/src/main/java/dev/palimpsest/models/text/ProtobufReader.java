@@ -4,11 +4,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 
-/// Reads one message of the Protocol Buffers wire format field by field. Every length is checked against what encloses it
-/// before it is used, so a broken file ends in a [VocabularyException] and claims no memory.
+/// Reads one message of the Protocol Buffers wire format field by field. Every length is checked against what encloses
+/// it before it is used, so a broken file ends in a [VocabularyException] and claims no memory.
 ///
-/// Use: `while (reader.next()) switch (reader.field()) { case 1 -> reader.bytes(); ... default -> reader.skip(); }`; each field
-/// must be read or skipped.
+/// Use: `while (reader.next()) switch (reader.field()) { case 1 -> reader.bytes(); ... default -> reader.skip(); }`;
+/// each field must be read or skipped.
 ///
 /// Source: protobuf.dev, "Encoding".
 final class ProtobufReader {

@@ -46,8 +46,8 @@ final class QwenSplitter {
         return whiteSpaceEnd(text, from); // 5, 6, 7
     }
 
-    /// Where the rest of `'s 't 're 've 'm 'll 'd` ends if it starts at `from`, else `from`. Simple case folding maps one
-    /// character outside ASCII to a letter of these: U+017F, the long s.
+    /// Where the rest of `'s 't 're 've 'm 'll 'd` ends if it starts at `from`, else `from`. Simple case folding maps
+    /// one character outside ASCII to a letter of these: U+017F, the long s.
     private static int contractionEnd(String text, int from) {
         char first = lowerCase(text, from);
         char second = lowerCase(text, from + 1);

@@ -14,13 +14,13 @@ import java.util.stream.IntStream;
 
 /// The tokenizer of the first-generation Qwen models: byte-level byte-pair encoding with a `qwen.tiktoken` vocabulary.
 ///
-/// A text is brought to Unicode normal form C, special tokens are cut out wherever they are written, the rest is split into
-/// words, digits, punctuation and white space, and the UTF-8 bytes of each piece are merged by rank. Nothing is added at either
-/// end. Every byte is a token of its own, so every text can be encoded, and `decode(encode(text))` is the text in normal
-/// form C.
+/// A text is brought to Unicode normal form C, special tokens are cut out wherever they are written, the rest is split
+/// into words, digits, punctuation and white space, and the UTF-8 bytes of each piece are merged by rank. Nothing is
+/// added at either end. Every byte is a token of its own, so every text can be encoded, and `decode(encode(text))` is
+/// the text in normal form C.
 ///
-/// The special tokens follow the last rank: `<|endoftext|>`, `<|im_start|>`, `<|im_end|>`, `<|extra_0|>` .. `<|extra_204|>`;
-/// with the real vocabulary of 151,643 ranks they are 151643 .. 151850.
+/// The special tokens follow the last rank: `<|endoftext|>`, `<|im_start|>`, `<|im_end|>`, `<|extra_0|>` ..
+/// `<|extra_204|>`; with the real vocabulary of 151,643 ranks they are 151643 .. 151850.
 ///
 /// Source: J. Bai et al., "Qwen Technical Report", arXiv 2309.16609, section 2.2.
 public final class QwenTokenizer implements Tokenizer {

@@ -91,16 +91,15 @@ record SentencePieceModel(
         if (!Float.isFinite(score)) {
             throw message.fault("piece " + id + " (" + text + ") has the score " + score);
         }
-        Kind kind =
-                switch ((int) type) {
-                    case 1 -> Kind.NORMAL;
-                    case 2 -> Kind.UNKNOWN;
-                    case 3 -> Kind.CONTROL;
-                    case 5 -> Kind.UNUSED;
-                    default ->
-                        throw message.fault("piece " + id + " (" + text + ") has the type " + type
-                                + "; only normal, unknown, control and unused pieces are supported");
-                };
+        Kind kind = switch ((int) type) {
+            case 1 -> Kind.NORMAL;
+            case 2 -> Kind.UNKNOWN;
+            case 3 -> Kind.CONTROL;
+            case 5 -> Kind.UNUSED;
+            default ->
+                throw message.fault("piece " + id + " (" + text + ") has the type " + type
+                        + "; only normal, unknown, control and unused pieces are supported");
+        };
         return new Piece(text, score, kind);
     }
 
@@ -119,8 +118,10 @@ record SentencePieceModel(
             normal += piece.kind() == Kind.NORMAL ? 1 : 0;
         }
         if (normal == 0 || unknown != 1) {
-            throw new VocabularyException(path, "is no SentencePiece vocabulary: it has " + normal + " normal and " + unknown
-                    + " unknown pieces, expected at least one and exactly one");
+            throw new VocabularyException(
+                    path,
+                    "is no SentencePiece vocabulary: it has " + normal + " normal and " + unknown
+                            + " unknown pieces, expected at least one and exactly one");
         }
     }
 
@@ -147,7 +148,8 @@ record SentencePieceModel(
                     case 3 -> {
                         long type = message.integer();
                         if (type != UNIGRAM) {
-                            throw message.fault("the model type is " + type + ", only " + UNIGRAM + " (unigram) is supported");
+                            throw message.fault(
+                                    "the model type is " + type + ", only " + UNIGRAM + " (unigram) is supported");
                         }
                     }
                     case 24 -> refuse(message, "white space as a suffix");

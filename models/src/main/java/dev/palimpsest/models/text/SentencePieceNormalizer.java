@@ -4,8 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.util.Arrays;
 
-/// Brings a text into the form SentencePiece pieces are written in: characters replaced by the model's table, white space
-/// collapsed, a space put in front, spaces written as U+2581.
+/// Brings a text into the form SentencePiece pieces are written in: characters replaced by the model's table, white
+/// space collapsed, a space put in front, spaces written as U+2581.
 final class SentencePieceNormalizer {
     /// U+2581, "lower one eighth block", in UTF-8: the visible form of a space.
     private static final byte[] SPACE_MARK = "\u2581".getBytes(UTF_8);
@@ -89,7 +89,8 @@ final class SentencePieceNormalizer {
         return indices;
     }
 
-    /// The bytes written so far, and the replacement of the input's next chunk: `chunk[from .. to)` for `consumed` bytes.
+    /// The bytes written so far, and the replacement of the input's next chunk: `chunk[from .. to)` for `consumed`
+    /// bytes.
     private final class Output {
         private byte[] bytes = new byte[64];
         private int[] source = new int[64];
@@ -99,7 +100,8 @@ final class SentencePieceNormalizer {
         private int to;
         private int consumed;
 
-        /// Looks up what stands for the input at an index: the replacement of the longest entry, else the character itself.
+        /// Looks up what stands for the input at an index: the replacement of the longest entry, else the character
+        /// itself.
         Output replace(byte[] input, int at) {
             long match = charsMap.longestMatch(input, at);
             if (match == 0) {

@@ -20,7 +20,8 @@ final class SpecialTokens {
     /// Finds the first special token at or after an index.
     ///
     /// @return the hit, or null when the rest of the text has none
-    @Nullable Hit find(String text, int from) {
+    @Nullable
+    Hit find(String text, int from) {
         for (int start = text.indexOf('<', from); start >= 0; start = text.indexOf('<', start + 1)) {
             // The window keeps the search linear on a text of nothing but '<'.
             int end = text.indexOf('>', start, Math.min(text.length(), start + longest)) + 1;

@@ -8,17 +8,18 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 
-/// The tokenizer of the T5 models: a SentencePiece unigram vocabulary, `spiece.model`, and an end mark after every text.
+/// The tokenizer of the T5 models: a SentencePiece unigram vocabulary, `spiece.model`, and an end mark after every
+/// text.
 ///
-/// A text is cut at the special tokens written in it; each part between them is normalised by the model's own table, its
-/// white space collapsed and a space put in front, and split into the most probable pieces. A run of characters that no piece
-/// covers becomes one `<unk>`. `</s>` is added at the end.
+/// A text is cut at the special tokens written in it; each part between them is normalised by the model's own table,
+/// its white space collapsed and a space put in front, and split into the most probable pieces. A run of characters
+/// that no piece covers becomes one `<unk>`. `</s>` is added at the end.
 ///
-/// The hundred `<extra_id_k>` follow the pieces in falling order: with the real vocabulary of 32,000 pieces `<extra_id_0>` is
-/// 32099 and `<extra_id_99>` is 32000. `<pad>` is 0, `</s>` 1, `<unk>` 2.
+/// The hundred `<extra_id_k>` follow the pieces in falling order: with the real vocabulary of 32,000 pieces
+/// `<extra_id_0>` is 32099 and `<extra_id_99>` is 32000. `<pad>` is 0, `</s>` 1, `<unk>` 2.
 ///
-/// Source: C. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer", JMLR 21, 2020;
-/// T. Kudo, J. Richardson, "SentencePiece", EMNLP 2018.
+/// Source: C. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer", JMLR
+/// 21, 2020; T. Kudo, J. Richardson, "SentencePiece", EMNLP 2018.
 public final class T5Tokenizer implements Tokenizer {
     /// The length that T5 was trained with and that [#encode(String)] cuts to, the end mark included.
     public static final int MAX_LENGTH = 512;
@@ -56,8 +57,8 @@ public final class T5Tokenizer implements Tokenizer {
     ///
     /// @param path the `spiece.model` file
     /// @return the tokenizer
-    /// @throws VocabularyException if the file is missing, empty, far too large, broken, or no T5 vocabulary; the message names
-    ///     the byte offset where there is one
+    /// @throws VocabularyException if the file is missing, empty, far too large, broken, or no T5 vocabulary; the
+    ///     message names the byte offset where there is one
     /// @throws IOException if reading fails
     public static T5Tokenizer load(Path path) throws IOException {
         var model = SentencePieceModel.read(path);
@@ -107,8 +108,8 @@ public final class T5Tokenizer implements Tokenizer {
         return padded;
     }
 
-    /// The ids of a text, and for each the index of the character of the text where the token's last byte comes from; for
-    /// the end mark, the text's length.
+    /// The ids of a text, and for each the index of the character of the text where the token's last byte comes from;
+    /// for the end mark, the text's length.
     static final class Tokens {
         final int[] ids;
         final int[] source;
@@ -152,8 +153,9 @@ public final class T5Tokenizer implements Tokenizer {
         });
     }
 
-    /// Decodes ids to text: pieces are joined, U+2581 becomes a space, one space at the beginning is dropped. `<pad>`, `</s>`
-    /// and other control pieces give nothing, `<unk>` gives the model's mark for it (" ⁇ "), `<extra_id_k>` itself.
+    /// Decodes ids to text: pieces are joined, U+2581 becomes a space, one space at the beginning is dropped. `<pad>`,
+    /// `</s>` and other control pieces give nothing, `<unk>` gives the model's mark for it (" ⁇ "), `<extra_id_k>`
+    /// itself.
     @Override
     public String decode(int... ids) {
         var text = new StringBuilder();

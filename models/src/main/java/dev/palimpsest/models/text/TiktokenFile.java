@@ -8,8 +8,8 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 
-/// The tiktoken vocabulary format: one line `base64(bytes) rank` for each token, in any order, ranks 0 .. n-1 each exactly
-/// once, every single byte among the tokens.
+/// The tiktoken vocabulary format: one line `base64(bytes) rank` for each token, in any order, ranks 0 .. n-1 each
+/// exactly once, every single byte among the tokens.
 final class TiktokenFile {
     private TiktokenFile() {}
 
@@ -53,7 +53,8 @@ final class TiktokenFile {
     }
 
     private static int parseRank(Path path, int line, String digits) throws VocabularyException {
-        boolean plain = !digits.isEmpty() && digits.length() < 10 && digits.chars().allMatch(c -> c >= '0' && c <= '9');
+        boolean plain =
+                !digits.isEmpty() && digits.length() < 10 && digits.chars().allMatch(c -> c >= '0' && c <= '9');
         if (!plain) {
             throw VocabularyException.atLine(path, line, "the rank is not a whole number below 1000000000");
         }
@@ -72,7 +73,9 @@ final class TiktokenFile {
             int rank = ranks.get(i);
             if (rank >= n) {
                 throw VocabularyException.atLine(
-                        path, lines.get(i), "rank " + rank + " leaves a gap: " + n + " tokens have the ranks 0 to " + (n - 1));
+                        path,
+                        lines.get(i),
+                        "rank " + rank + " leaves a gap: " + n + " tokens have the ranks 0 to " + (n - 1));
             }
             if (lineOf[rank] != 0) {
                 throw VocabularyException.atLine(
@@ -97,7 +100,8 @@ final class TiktokenFile {
         for (int b = 0; b < 256; b++) {
             if (encoder.rank(new byte[] {(byte) b}, 0, 1) < 0) {
                 throw new VocabularyException(
-                        path, "no token stands for the single byte 0x%02X, so not every text could be encoded".formatted(b));
+                        path,
+                        "no token stands for the single byte 0x%02X, so not every text could be encoded".formatted(b));
             }
         }
     }

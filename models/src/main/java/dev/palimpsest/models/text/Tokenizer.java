@@ -2,8 +2,8 @@ package dev.palimpsest.models.text;
 
 /// Turns text into the token ids a language model reads, and ids back into text.
 ///
-/// Implementations are immutable and may be shared between threads. Text is any Java string; an unpaired surrogate, which no
-/// encoding can express, is read as U+FFFD.
+/// Implementations are immutable and may be shared between threads. Text is any Java string; an unpaired surrogate,
+/// which no encoding can express, is read as U+FFFD.
 public interface Tokenizer {
 
     /// Encodes a text.

@@ -9,10 +9,11 @@ import java.util.stream.IntStream;
 /// Finds the segmentation of a normalised text whose pieces have the largest sum of log probabilities (Viterbi).
 ///
 /// A character that is no piece may stand alone as the unknown piece, at ten below the lowest score. Sums are kept in
-/// single precision and ties go to the longer last piece, as in the SentencePiece library, so near-ties fall the same way.
+/// single precision and ties go to the longer last piece, as in the SentencePiece library, so near-ties fall the same
+/// way.
 ///
-/// Source: T. Kudo, "Subword Regularization: Improving Neural Network Translation Models with Multiple Subword Candidates",
-/// ACL 2018.
+/// Source: T. Kudo, "Subword Regularization: Improving Neural Network Translation Models with Multiple Subword
+/// Candidates", ACL 2018.
 final class UnigramEncoder {
     private static final float UNKNOWN_PENALTY = 10;
 
@@ -115,8 +116,8 @@ final class UnigramEncoder {
         }
     }
 
-    /// The first of the pieces `low .. high`, which agree in their first `depth` bytes, whose byte at `depth` is at least
-    /// `b`; a piece that ends there comes before all others.
+    /// The first of the pieces `low .. high`, which agree in their first `depth` bytes, whose byte at `depth` is at
+    /// least `b`; a piece that ends there comes before all others.
     private int firstAtLeast(int low, int high, int depth, int b) {
         int from = low;
         int to = high;

@@ -12,7 +12,8 @@ final class VocabularyFiles {
 
     private VocabularyFiles() {}
 
-    /// @throws VocabularyException if the path is missing, is no regular file, is empty or is larger than {@link #LARGEST}
+    /// @throws VocabularyException if the path is missing, is no regular file, is empty or is larger than {@link
+    ///     #LARGEST}
     static byte[] read(Path path) throws IOException {
         if (Files.isDirectory(path)) {
             throw new VocabularyException(path, "is a folder, expected a vocabulary file");

@@ -8,11 +8,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
 
-/// Where the words of a prompt lie among its tokens, so that the attention to a word can be read off a cross-attention map.
+/// Where the words of a prompt lie among its tokens, so that the attention to a word can be read off a cross-attention
+/// map.
 ///
-/// Words are what white space separates, punctuation included: in "a cat, a dog" there is a word "cat," and none "cat". A word's
-/// span runs from its first token to the first token of the next word; the last word's span includes the end mark. If a word
-/// occurs more than once its last occurrence counts.
+/// Words are what white space separates, punctuation included: in "a cat, a dog" there is a word "cat," and none "cat".
+/// A word's span runs from its first token to the first token of the next word; the last word's span includes the end
+/// mark. If a word occurs more than once its last occurrence counts.
 public final class WordSpans {
     private final List<String> words;
     private final SequencedMap<String, Span> spans;
@@ -28,8 +29,8 @@ public final class WordSpans {
         this.spans = spans;
     }
 
-    /// Finds the spans of all words of a prompt in `tokenizer.encode(prompt)`. A word that has no token, because the prompt is
-    /// too long or the word holds nothing but control characters, has no span.
+    /// Finds the spans of all words of a prompt in `tokenizer.encode(prompt)`. A word that has no token, because the
+    /// prompt is too long or the word holds nothing but control characters, has no span.
     ///
     /// @param tokenizer the prompt's tokenizer
     /// @param prompt any string
@@ -55,8 +56,8 @@ public final class WordSpans {
 
     /// The span of a word or of words in sequence, matched exactly, case and punctuation included.
     ///
-    /// For a phrase the first place where its words follow each other decides whether there is a span; its ends are those of
-    /// the first and the last word, as [#all] has them.
+    /// For a phrase the first place where its words follow each other decides whether there is a span; its ends are
+    /// those of the first and the last word, as [#all] has them.
     ///
     /// @param target one word or several separated by white space
     /// @return the span, or nothing if the prompt does not contain the target or has no tokens for it
@@ -94,7 +95,8 @@ public final class WordSpans {
         return words;
     }
 
-    /// What Python's `str.split()` splits at, the rule of EditInfinity's own code: White_Space and the four ASCII separators.
+    /// What Python's `str.split()` splits at, the rule of EditInfinity's own code: White_Space and the four ASCII
+    /// separators.
     private static boolean separatesWords(char c) {
         return CodePoints.isWhiteSpace(c) || (c >= 0x1C && c <= 0x1F);
     }

@@ -18,8 +18,8 @@ import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.json.JsonFactory;
 
-/// Token lists computed by the original tokenizers, and the vocabularies they belong to. Both lie next to the repository, in
-/// `../shared`, for licence reasons; tests that need them are skipped where they are absent.
+/// Token lists computed by the original tokenizers, and the vocabularies they belong to. Both lie next to the
+/// repository, in `../shared`, for licence reasons; tests that need them are skipped where they are absent.
 final class TokenCases {
     private TokenCases() {}
 
@@ -72,7 +72,9 @@ final class TokenCases {
                     .forEach((word, span) -> mapping.put((String) word, integers(span)));
             cases.add(new SpanCase(
                     (String) Objects.requireNonNull(fields.get("prompt"), "no prompt"),
-                    targets == null ? null : targets.stream().map(String.class::cast).toList(),
+                    targets == null
+                            ? null
+                            : targets.stream().map(String.class::cast).toList(),
                     integers(fields.get("ids")),
                     mapping));
         }
@@ -89,7 +91,8 @@ final class TokenCases {
     }
 
     private static List<Integer> integers(@Nullable Object list) {
-        return ((List<?>) Objects.requireNonNull(list, "no list")).stream().map(Integer.class::cast).toList();
+        return ((List<?>) Objects.requireNonNull(list, "no list"))
+                .stream().map(Integer.class::cast).toList();
     }
 
     private static Object tree(Path file) throws IOException {

@@ -32,8 +32,7 @@ class TokenizerGoldenTest {
                     .as(golden.text())
                     .isEqualTo(golden.ids());
             if (golden.decoded() != null) {
-                assertThat(tokenizer.decode(TokenCases.asArray(golden.ids())))
-                        .isEqualTo(golden.decoded());
+                assertThat(tokenizer.decode(TokenCases.asArray(golden.ids()))).isEqualTo(golden.decoded());
             }
         }
     }

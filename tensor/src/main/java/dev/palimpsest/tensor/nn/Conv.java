@@ -26,7 +26,8 @@ public final class Conv extends Module {
         return forward(x, geometry, null);
     }
 
-    /// Applies the layer with another geometry, for example other padding for a later part of a video, and adds `residual`.
+    /// Applies the layer with another geometry, for example other padding for a later part of a video, and adds
+    /// `residual`.
     ///
     /// @param x `(N, C, T, H, W)`
     /// @param residual `(N, O, T', H', W')`

@@ -31,11 +31,6 @@ public final class LayerNorm extends Module {
     /// @param shift stretches to the shape of `x`
     public Tensor forward(Tensor x, @Nullable Tensor scale, @Nullable Tensor shift) {
         return observe(Functional.layerNorm(
-                x,
-                eps,
-                weight == null ? null : weight.value(),
-                bias == null ? null : bias.value(),
-                scale,
-                shift));
+                x, eps, weight == null ? null : weight.value(), bias == null ? null : bias.value(), scale, shift));
     }
 }

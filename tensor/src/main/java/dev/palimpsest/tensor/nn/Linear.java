@@ -31,8 +31,8 @@ public final class Linear extends Module {
     /// @param residual stretches to the result's shape
     /// @return `(..., out)`
     public Tensor forward(Tensor x, Activation activation, @Nullable Tensor gate, @Nullable Tensor residual) {
-        return observe(Functional.linear(
-                x, weight.value(), bias == null ? null : bias.value(), activation, gate, residual));
+        return observe(
+                Functional.linear(x, weight.value(), bias == null ? null : bias.value(), activation, gate, residual));
     }
 
     /// Width of the input.

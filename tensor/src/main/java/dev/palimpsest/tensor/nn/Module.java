@@ -8,10 +8,12 @@ import java.util.Map;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
-/// A part of a network: named parameters, named parts, and a forward method that the subclass defines with the signature it needs.
+/// A part of a network: named parameters, named parts, and a forward method that the subclass defines with the
+/// signature it needs.
 ///
-/// Names mirror the keys of the checkpoint, so the path of a parameter (`blocks.3.attn.proj_out.all.weight`) is its key and the path of
-/// a part (`blocks.3.attn`) names its output for an [Observer]. A forward method passes its result through [#observe].
+/// Names mirror the keys of the checkpoint, so the path of a parameter (`blocks.3.attn.proj_out.all.weight`) is its key
+/// and the path of a part (`blocks.3.attn`) names its output for an [Observer]. A forward method passes its result
+/// through [#observe].
 public abstract class Module {
     private final Map<String, Module> children = new LinkedHashMap<>();
     private final Map<String, Parameter> parameters = new LinkedHashMap<>();
@@ -93,8 +95,8 @@ public abstract class Module {
                 return inside.at(path.substring(n.length() + 1));
             }
         }
-        throw new IllegalArgumentException("module: there is no part " + path + (path().isEmpty() ? "" : " in " + path())
-                + "; parts are " + children.keySet());
+        throw new IllegalArgumentException("module: there is no part " + path
+                + (path().isEmpty() ? "" : " in " + path()) + "; parts are " + children.keySet());
     }
 
     /// Shows the output of this part to the observer in force, if any, and returns what it wants to go on with.

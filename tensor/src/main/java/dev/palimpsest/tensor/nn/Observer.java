@@ -6,12 +6,13 @@ import org.jspecify.annotations.Nullable;
 /// Sees the output of every [Module] as it is made, by path, and may put another one in its place.
 ///
 /// ```java
-/// Tensor y = Observer.observing((path, out) -> path.equals("blocks.3.attn") ? out.mul(0.5) : out, () -> model.forward(x));
+/// Tensor y = Observer.observing((path, out) -> path.equals("blocks.3.attn") ? out.mul(0.5) : out, () ->
+/// model.forward(x));
 /// ```
 @FunctionalInterface
 public interface Observer {
-    /// Called with the output of the module at `path`; the result goes on through the network. Return `output` to leave it as it
-    /// is. The tensor lives only as long as the scope it was made in: copy out what is to be kept.
+    /// Called with the output of the module at `path`; the result goes on through the network. Return `output` to leave
+    /// it as it is. The tensor lives only as long as the scope it was made in: copy out what is to be kept.
     Tensor output(String path, Tensor output);
 
     /// Runs `body` under an observer. Observers do not nest: an inner one replaces the outer one.
