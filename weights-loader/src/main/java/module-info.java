@@ -3,4 +3,6 @@ module dev.palimpsest.weights {
     requires static transitive org.jspecify;
     requires transitive dev.palimpsest.kernels;
     requires tools.jackson.core;
+
+    exports dev.palimpsest.weights;
 }
