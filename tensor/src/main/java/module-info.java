@@ -5,4 +5,5 @@ module dev.palimpsest.tensor {
 
     exports dev.palimpsest.tensor;
     exports dev.palimpsest.tensor.nn;
+    exports dev.palimpsest.tensor.random;
 }
