@@ -1,0 +1,147 @@
+package dev.palimpsest.kernels.vector;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorShuffle;
+import jdk.incubator.vector.VectorSpecies;
+
+/// The vector width that this machine prefers, and access to memory in that width.
+///
+/// Everything here is meant to be inlined into loops; byte positions are relative to a segment's start.
+final class Simd {
+    /// Floats of the preferred width, at least 128 bits.
+    static final VectorSpecies<Float> FLOATS =
+            FloatVector.SPECIES_PREFERRED.length() >= 4 ? FloatVector.SPECIES_PREFERRED : FloatVector.SPECIES_128;
+
+    /// As many ints as there are [#FLOATS].
+    static final VectorSpecies<Integer> INTS = FLOATS.withLanes(int.class);
+
+    /// As many shorts as there are [#FLOATS], in half the width.
+    static final VectorSpecies<Short> SHORTS =
+            VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
+
+    /// Number of floats in a vector.
+    static final int LANES = FLOATS.length();
+
+    private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
+    private static final VectorShuffle<Float> ACROSS_8 = VectorShuffle.fromOp(FLOATS, i -> i ^ 8 & LANES - 1);
+    private static final VectorShuffle<Float> ACROSS_4 = VectorShuffle.fromOp(FLOATS, i -> i ^ 4 & LANES - 1);
+    private static final VectorShuffle<Float> ACROSS_2 = VectorShuffle.fromOp(FLOATS, i -> i ^ 2);
+    private static final VectorShuffle<Float> ACROSS_1 = VectorShuffle.fromOp(FLOATS, i -> i ^ 1);
+
+    private Simd() {}
+
+    static FloatVector load(MemorySegment m, long at) {
+        return FloatVector.fromMemorySegment(FLOATS, m, at, ORDER);
+    }
+
+    /// Loads the lanes of the mask, 0 elsewhere.
+    static FloatVector load(MemorySegment m, long at, VectorMask<Float> lanes) {
+        return FloatVector.fromMemorySegment(FLOATS, m, at, ORDER, lanes);
+    }
+
+    static void store(FloatVector v, MemorySegment m, long at) {
+        v.intoMemorySegment(m, at, ORDER);
+    }
+
+    static void store(FloatVector v, MemorySegment m, long at, VectorMask<Float> lanes) {
+        v.intoMemorySegment(m, at, ORDER, lanes);
+    }
+
+    static ShortVector loadShorts(MemorySegment m, long at) {
+        return ShortVector.fromMemorySegment(SHORTS, m, at, ORDER);
+    }
+
+    static void store(ShortVector v, MemorySegment m, long at) {
+        v.intoMemorySegment(m, at, ORDER);
+    }
+
+    /// The first `n` lanes.
+    static VectorMask<Float> first(int n) {
+        return FLOATS.indexInRange(0, n);
+    }
+
+    static FloatVector splat(float value) {
+        return FloatVector.broadcast(FLOATS, value);
+    }
+
+    static FloatVector zero() {
+        return FloatVector.zero(FLOATS);
+    }
+
+    /// The sum of all lanes.
+    ///
+    /// `reduceLanes` leaves the order of additions open, and compiled code indeed adds in another order than the interpreter;
+    /// halving the vector again and again adds in the same order always.
+    static float sum(FloatVector v) {
+        FloatVector s = v;
+        if (LANES > 8) {
+            s = s.add(s.rearrange(ACROSS_8));
+        }
+        if (LANES > 4) {
+            s = s.add(s.rearrange(ACROSS_4));
+        }
+        s = s.add(s.rearrange(ACROSS_2));
+        s = s.add(s.rearrange(ACROSS_1));
+        return s.lane(0);
+    }
+
+    /// Bfloat16 numbers as floats: their bits are the upper half.
+    static FloatVector fromBFloat16(ShortVector v) {
+        IntVector bits = (IntVector) v.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
+        return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+    }
+
+    /// Binary16 numbers as floats, denormals, infinities and NaNs included.
+    ///
+    /// Exponent and fraction move to where a float has them; multiplying by 2^112 then corrects the difference of the
+    /// exponents' biases and normalises denormal numbers.
+    static FloatVector fromFloat16(ShortVector v) {
+        IntVector h = (IntVector) v.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
+        IntVector magnitude = h.and(0x7fff);
+        IntVector bits = magnitude
+                .lanewise(VectorOperators.LSHL, 13)
+                .reinterpretAsFloats()
+                .mul(0x1p112f)
+                .reinterpretAsInts();
+        VectorMask<Integer> special = magnitude.compare(VectorOperators.GE, 0x7c00);
+        bits = bits.lanewise(VectorOperators.OR, 0x7f80_0000, special);
+        return bits.or(h.and(0x8000).lanewise(VectorOperators.LSHL, 16)).reinterpretAsFloats();
+    }
+
+    /// Floats rounded to bfloat16, ties to even.
+    static ShortVector toBFloat16(FloatVector v) {
+        IntVector bits = v.reinterpretAsInts();
+        IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
+        IntVector rounded = bits.add(odd).add(0x7fff);
+        // a NaN must not be rounded up into an infinity or beyond: make it quiet instead
+        VectorMask<Integer> nan = v.test(VectorOperators.IS_NAN).cast(INTS);
+        rounded = rounded.blend(bits.or(0x40_0000), nan).lanewise(VectorOperators.LSHR, 16);
+        return (ShortVector) rounded.convertShape(VectorOperators.I2S, SHORTS, 0);
+    }
+
+    /// Floats rounded to binary16, ties to even, overflowing to infinity, denormal numbers included.
+    static ShortVector toFloat16(FloatVector v) {
+        IntVector all = v.reinterpretAsInts();
+        IntVector sign = all.lanewise(VectorOperators.LSHR, 16).and(0x8000);
+        IntVector bits = all.and(0x7fff_ffff);
+        // normal numbers: change the exponent's bias and round the fraction's last 13 bits away
+        IntVector odd = bits.lanewise(VectorOperators.LSHR, 13).and(1);
+        IntVector h = bits.add(odd).add((15 - 127 << 23) + 0xfff).lanewise(VectorOperators.LSHR, 13);
+        // below 2^-14: adding 1/2 leaves the denormal's fraction, rounded, in the last bits
+        IntVector denormal =
+                bits.reinterpretAsFloats().add(0.5f).reinterpretAsInts().sub(Float.floatToRawIntBits(0.5f));
+        h = h.blend(denormal, bits.compare(VectorOperators.LT, 113 << 23));
+        // from 65520 on everything rounds to infinity; NaNs stay NaNs
+        h = h.blend(0x7c00, bits.compare(VectorOperators.GE, Float.floatToRawIntBits(65520f)));
+        IntVector nan = bits.lanewise(VectorOperators.LSHR, 13).and(0x3ff).or(0x7e00);
+        h = h.blend(nan, bits.compare(VectorOperators.GT, 0x7f80_0000));
+        return (ShortVector) h.or(sign).convertShape(VectorOperators.I2S, SHORTS, 0);
+    }
+}
