@@ -17,6 +17,8 @@ final class LoopNest {
     /// The work on a piece of a row.
     @FunctionalInterface
     interface Body {
+        /// Works on one piece.
+        ///
         /// @param offsets for each array the position of the piece's first element, in elements
         /// @param n number of elements
         void run(long[] offsets, int n);
@@ -25,6 +27,7 @@ final class LoopNest {
     /// Makes one body per task, which can hold on to what a thread needs.
     @FunctionalInterface
     interface Task {
+        /// The body for one task.
         Body start();
     }
 

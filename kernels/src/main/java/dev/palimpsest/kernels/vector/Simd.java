@@ -30,8 +30,8 @@ final class Simd {
     static final int LANES = FLOATS.length();
 
     private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
-    private static final VectorShuffle<Float> ACROSS_8 = VectorShuffle.fromOp(FLOATS, i -> i ^ 8 & LANES - 1);
-    private static final VectorShuffle<Float> ACROSS_4 = VectorShuffle.fromOp(FLOATS, i -> i ^ 4 & LANES - 1);
+    private static final VectorShuffle<Float> ACROSS_8 = VectorShuffle.fromOp(FLOATS, i -> i ^ (8 & (LANES - 1)));
+    private static final VectorShuffle<Float> ACROSS_4 = VectorShuffle.fromOp(FLOATS, i -> i ^ (4 & (LANES - 1)));
     private static final VectorShuffle<Float> ACROSS_2 = VectorShuffle.fromOp(FLOATS, i -> i ^ 2);
     private static final VectorShuffle<Float> ACROSS_1 = VectorShuffle.fromOp(FLOATS, i -> i ^ 1);
 
@@ -77,7 +77,8 @@ final class Simd {
 
     /// The sum of all lanes.
     ///
-    /// `reduceLanes` leaves the order of additions open, and compiled code indeed adds in another order than the interpreter;
+    /// `reduceLanes` leaves the order of additions open, and compiled code indeed adds in another order than the
+    /// interpreter;
     /// halving the vector again and again adds in the same order always.
     static float sum(FloatVector v) {
         FloatVector s = v;
@@ -133,7 +134,7 @@ final class Simd {
         IntVector bits = all.and(0x7fff_ffff);
         // normal numbers: change the exponent's bias and round the fraction's last 13 bits away
         IntVector odd = bits.lanewise(VectorOperators.LSHR, 13).and(1);
-        IntVector h = bits.add(odd).add((15 - 127 << 23) + 0xfff).lanewise(VectorOperators.LSHR, 13);
+        IntVector h = bits.add(odd).add(((15 - 127) << 23) + 0xfff).lanewise(VectorOperators.LSHR, 13);
         // below 2^-14: adding 1/2 leaves the denormal's fraction, rounded, in the last bits
         IntVector denormal =
                 bits.reinterpretAsFloats().add(0.5f).reinterpretAsInts().sub(Float.floatToRawIntBits(0.5f));

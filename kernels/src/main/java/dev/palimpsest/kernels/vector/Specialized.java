@@ -7,9 +7,12 @@ import java.lang.invoke.MethodHandles;
 
 /// Copies of a loop class, one for each value of a constant.
 ///
-/// The just-in-time compiler keeps one profile and one compilation per method. A loop that is shared by twenty functions,
-/// called through an interface, would box every vector; twenty loops written out would be twenty times the same text. So a
-/// loop class is written once with its function in a `static final` field, and this class defines a hidden class from the same
+/// The just-in-time compiler keeps one profile and one compilation per method. A loop that is shared by twenty
+/// functions,
+/// called through an interface, would box every vector; twenty loops written out would be twenty times the same text.
+/// So a
+/// loop class is written once with its function in a `static final` field, and this class defines a hidden class from
+/// the same
 /// bytes for each function. In every copy the field is a compile-time constant, the branches on it disappear, and the
 /// function is inlined into its own loop.
 ///

@@ -15,12 +15,15 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 
-/// Elementary functions on vectors of any width, written with the Vector API's basic operations so that the just-in-time
+/// Elementary functions on vectors of any width, written with the Vector API's basic operations so that the
+/// just-in-time
 /// compiler can inline them into the loops that call them.
 ///
-/// The arguments are reduced as Cody & Waite describe (Software Manual for the Elementary Functions, 1980); the polynomials
+/// The arguments are reduced as Cody & Waite describe (Software Manual for the Elementary Functions, 1980); the
+/// polynomials
 /// are minimax fits of the relative error (Remez exchange) over the reduced intervals. All functions are correct for
-/// infinities, zeros and denormal numbers; a NaN gives a NaN. Largest errors found by `VectorMathTest` against [StrictMath]:
+/// infinities, zeros and denormal numbers; a NaN gives a NaN. Largest errors found by `VectorMathTest` against
+/// [StrictMath]:
 /// [#exp], [#log] and [#tanh] 1 ulp, [#sigmoid], [#silu] and [#geluTanh] 2 ulp, [#gelu] 7 ulp,
 /// [#sin] and [#cos] 7e-8 absolute.
 final class VectorMath {
@@ -66,9 +69,7 @@ final class VectorMath {
     }
 
     private static FloatVector powerOfTwo(IntVector e) {
-        return e.add(127)
-                .lanewise(LSHL, 23)
-                .reinterpretAsFloats();
+        return e.add(127).lanewise(LSHL, 23).reinterpretAsFloats();
     }
 
     /// Natural logarithm: NaN below zero, negative infinity at both zeros.
@@ -76,11 +77,8 @@ final class VectorMath {
         VectorMask<Float> tiny = x.compare(LT, Float.MIN_NORMAL);
         IntVector bits = x.blend(x.mul(0x1p23f), tiny).reinterpretAsInts();
         // x = 2^k m with m in [sqrt(1/2), sqrt(2))
-        IntVector k = bits.sub(Float.floatToRawIntBits(0.70710677f))
-                .lanewise(ASHR, 23);
-        FloatVector f = bits.sub(k.lanewise(LSHL, 23))
-                .reinterpretAsFloats()
-                .sub(1f);
+        IntVector k = bits.sub(Float.floatToRawIntBits(0.70710677f)).lanewise(ASHR, 23);
+        FloatVector f = bits.sub(k.lanewise(LSHL, 23)).reinterpretAsFloats().sub(1f);
         FloatVector e = (FloatVector) k.convert(I2F, 0);
         e = e.blend(e.sub(23f), tiny);
         // ln(1 + f) = f - f^2/2 + f^3 p(f)
@@ -136,7 +134,8 @@ final class VectorMath {
 
     /// GELU, `x Phi(x)` with the normal distribution function Phi.
     ///
-    /// The tail `Phi(-|x|) = e^(-x^2/2) t p(t)` with `t = 1 / (1 + 0.35 |x|)` keeps its relative accuracy however small it is.
+    /// The tail `Phi(-|x|) = e^(-x^2/2) t p(t)` with `t = 1 / (1 + 0.35 |x|)` keeps its relative accuracy however small
+    /// it is.
     static FloatVector gelu(FloatVector x) {
         FloatVector a = x.abs();
         a = a.blend(14.5f, a.compare(GT, 14.5f));
@@ -156,7 +155,8 @@ final class VectorMath {
         return x.mul(tail.broadcast(1f).sub(tail).blend(tail, x.compare(LT, 0f)));
     }
 
-    /// Sine of radians, for magnitudes up to [#TRIGONOMETRIC_LIMIT]; larger arguments lose accuracy, infinities give NaN.
+    /// Sine of radians, for magnitudes up to [#TRIGONOMETRIC_LIMIT]; larger arguments lose accuracy, infinities give
+    /// NaN.
     static FloatVector sin(FloatVector x) {
         // an odd function: working on the magnitude keeps the sign of zero
         IntVector sign = x.reinterpretAsInts().and(SIGN);

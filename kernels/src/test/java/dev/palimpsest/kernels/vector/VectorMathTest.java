@@ -12,7 +12,8 @@ import jdk.incubator.vector.VectorSpecies;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/// Errors of the vector functions against [StrictMath] in double precision, over every exponent, for every vector width that
+/// Errors of the vector functions against [StrictMath] in double precision, over every exponent, for every vector width
+/// that
 /// the machine has.
 class VectorMathTest {
     private static final float INF = Float.POSITIVE_INFINITY;
@@ -22,7 +23,8 @@ class VectorMathTest {
             .filter(s -> s.length() <= FloatVector.SPECIES_PREFERRED.length())
             .toList();
 
-    /// A function with its exact counterpart, the largest error allowed in units in the last place of the exact result, and an
+    /// A function with its exact counterpart, the largest error allowed in units in the last place of the exact result,
+    /// and an
     /// error that is allowed in any case.
     record Function(
             String name,
@@ -53,7 +55,8 @@ class VectorMathTest {
         return x * normalDistribution(x);
     }
 
-    /// Phi(x) by its series around zero and by its continued fraction in the tails (Abramowitz & Stegun 26.2.11, 26.2.14).
+    /// Phi(x) by its series around zero and by its continued fraction in the tails (Abramowitz & Stegun 26.2.11,
+    /// 26.2.14).
     private static double normalDistribution(double x) {
         double density = StrictMath.exp(-x * x / 2) / StrictMath.sqrt(2 * StrictMath.PI);
         if (StrictMath.abs(x) < 3) {
@@ -125,7 +128,9 @@ class VectorMathTest {
                 worst = Math.max(worst, error);
             }
         }
-        assertThat(worst).as("largest error, at %s, in units of what is allowed", where).isLessThanOrEqualTo(1);
+        assertThat(worst)
+                .as("largest error, at %s, in units of what is allowed", where)
+                .isLessThanOrEqualTo(1);
     }
 
     /// Error in units of what the function is allowed: 1 or less is fine.
@@ -152,26 +157,24 @@ class VectorMathTest {
     @MethodSource("functionsAndWidths")
     void givesTheExactLimitsForSpecialValues(String name, int bits, Function f, VectorSpecies<Float> species) {
         float[] specials = {0f, -0f, INF, -INF, Float.NaN, Float.MIN_VALUE, -Float.MIN_VALUE, 1f};
-        float[] expected =
-                switch (name) {
-                    case "exp" -> new float[] {1, 1, INF, 0, Float.NaN, 1, 1, (float) Math.E};
-                    case "log" -> new float[] {-INF, -INF, INF, Float.NaN, Float.NaN, -103.27893f, Float.NaN, 0};
-                    case "tanh" -> new float[] {0f, -0f, 1, -1, Float.NaN, 1.4e-45f, -1.4e-45f, 0.7615942f};
-                    case "sigmoid" -> new float[] {.5f, .5f, 1, 0, Float.NaN, .5f, .5f, 0.7310586f};
-                    case "sin" -> new float[] {
-                        0f, -0f, Float.NaN, Float.NaN, Float.NaN, 1.4e-45f, -1.4e-45f, 0.841471f
-                    };
-                    case "cos" -> new float[] {1, 1, Float.NaN, Float.NaN, Float.NaN, 1, 1, 0.5403023f};
-                    case "floor" -> new float[] {0f, -0f, INF, -INF, Float.NaN, 0, -1, 1};
-                    case "round" -> new float[] {0f, -0f, INF, -INF, Float.NaN, 0f, -0f, 1};
-                    // what the definitions give in floating point: -inf * 0 is not a number
-                    case "silu" -> new float[] {0f, -0f, INF, Float.NaN, Float.NaN, 0, -0f, 0.7310586f};
-                    case "gelu tanh" -> new float[] {0f, -0f, INF, Float.NaN, Float.NaN, 0, -0f, 0.841192f};
-                    case "gelu" -> new float[] {0f, -0f, INF, Float.NaN, Float.NaN, 0, -0f, 0.8413447f};
-                    default -> throw new IllegalArgumentException(name);
-                };
+        float[] expected = switch (name) {
+            case "exp" -> new float[] {1, 1, INF, 0, Float.NaN, 1, 1, (float) Math.E};
+            case "log" -> new float[] {-INF, -INF, INF, Float.NaN, Float.NaN, -103.27893f, Float.NaN, 0};
+            case "tanh" -> new float[] {0f, -0f, 1, -1, Float.NaN, 1.4e-45f, -1.4e-45f, 0.7615942f};
+            case "sigmoid" -> new float[] {.5f, .5f, 1, 0, Float.NaN, .5f, .5f, 0.7310586f};
+            case "sin" -> new float[] {0f, -0f, Float.NaN, Float.NaN, Float.NaN, 1.4e-45f, -1.4e-45f, 0.841471f};
+            case "cos" -> new float[] {1, 1, Float.NaN, Float.NaN, Float.NaN, 1, 1, 0.5403023f};
+            case "floor" -> new float[] {0f, -0f, INF, -INF, Float.NaN, 0, -1, 1};
+            case "round" -> new float[] {0f, -0f, INF, -INF, Float.NaN, 0f, -0f, 1};
+            // what the definitions give in floating point: -inf * 0 is not a number
+            case "silu" -> new float[] {0f, -0f, INF, Float.NaN, Float.NaN, 0, -0f, 0.7310586f};
+            case "gelu tanh" -> new float[] {0f, -0f, INF, Float.NaN, Float.NaN, 0, -0f, 0.841192f};
+            case "gelu" -> new float[] {0f, -0f, INF, Float.NaN, Float.NaN, 0, -0f, 0.8413447f};
+            default -> throw new IllegalArgumentException(name);
+        };
         for (int i = 0; i < specials.length; i++) {
-            float y = f.vector.apply(FloatVector.broadcast(species, specials[i])).lane(0);
+            float y =
+                    f.vector.apply(FloatVector.broadcast(species, specials[i])).lane(0);
             float tolerance = Math.abs(expected[i]) < 1e-30f ? 2 * Float.MIN_VALUE : Math.ulp(expected[i]) * 2;
             boolean same = Float.compare(y, expected[i]) == 0 || Math.abs(y - expected[i]) <= tolerance;
             boolean sameZero = expected[i] != 0 || y != 0 || Float.compare(y, expected[i]) == 0;

@@ -1,0 +1,133 @@
+package dev.palimpsest.kernels.vector;
+
+import dev.palimpsest.kernels.Activation;
+import dev.palimpsest.kernels.Affine;
+import dev.palimpsest.kernels.Attention;
+import dev.palimpsest.kernels.Binary;
+import dev.palimpsest.kernels.Convolution;
+import dev.palimpsest.kernels.Epilogue;
+import dev.palimpsest.kernels.Interpolation;
+import dev.palimpsest.kernels.Kernels;
+import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.Parallel;
+import dev.palimpsest.kernels.Reduction;
+import dev.palimpsest.kernels.RopeLayout;
+import dev.palimpsest.kernels.Unary;
+import dev.palimpsest.kernels.scalar.ScalarKernels;
+
+/// The provider on the Java Vector API: SIMD of whatever width the machine prefers, shared between the threads of a
+/// [Parallel].
+///
+/// What has no vector form yet is computed by [ScalarKernels].
+public final class VectorKernels implements Kernels {
+    private final Kernels scalar = new ScalarKernels();
+    private final Parallel parallel;
+
+    /// A provider with its threads.
+    ///
+    /// @param parallel the threads that share the loops
+    public VectorKernels(Parallel parallel) {
+        this.parallel = parallel;
+    }
+
+    /// Number of threads that share the loops.
+    public int threads() {
+        return parallel.threads();
+    }
+
+    @Override
+    public String name() {
+        return "vector";
+    }
+
+    @Override
+    public void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue) {
+        scalar.matmul(a, b, out, epilogue);
+    }
+
+    @Override
+    public void convolution(Convolution op, NdArray input, NdArray weight, NdArray out, Epilogue epilogue) {
+        scalar.convolution(op, input, weight, out, epilogue);
+    }
+
+    @Override
+    public void attention(Attention op, NdArray q, NdArray k, NdArray v, NdArray out) {
+        scalar.attention(op, q, k, v, out);
+    }
+
+    @Override
+    public void softmax(NdArray x, NdArray out) {
+        scalar.softmax(x, out);
+    }
+
+    @Override
+    public void rmsNorm(NdArray x, float eps, Affine affine, NdArray out) {
+        scalar.rmsNorm(x, eps, affine, out);
+    }
+
+    @Override
+    public void layerNorm(NdArray x, float eps, Affine affine, NdArray out) {
+        scalar.layerNorm(x, eps, affine, out);
+    }
+
+    @Override
+    public void groupNorm(
+            NdArray x, int groups, float eps, NdArray weight, NdArray bias, Activation activation, NdArray out) {
+        scalar.groupNorm(x, groups, eps, weight, bias, activation, out);
+    }
+
+    @Override
+    public void unary(Unary op, NdArray x, NdArray out) {
+        scalar.unary(op, x, out);
+    }
+
+    @Override
+    public void binary(Binary op, NdArray a, NdArray b, NdArray out) {
+        scalar.binary(op, a, b, out);
+    }
+
+    @Override
+    public void where(NdArray condition, NdArray a, NdArray b, NdArray out) {
+        scalar.where(condition, a, b, out);
+    }
+
+    @Override
+    public void reduce(Reduction op, NdArray x, NdArray out) {
+        scalar.reduce(op, x, out);
+    }
+
+    @Override
+    public void argmax(NdArray x, NdArray out) {
+        scalar.argmax(x, out);
+    }
+
+    @Override
+    public void copy(NdArray x, NdArray out) {
+        scalar.copy(x, out);
+    }
+
+    @Override
+    public void fill(NdArray out, double value) {
+        scalar.fill(out, value);
+    }
+
+    @Override
+    public void gather(NdArray table, NdArray indices, NdArray out) {
+        scalar.gather(table, indices, out);
+    }
+
+    @Override
+    public void scatterAdd(NdArray rows, NdArray indices, NdArray out) {
+        scalar.scatterAdd(rows, indices, out);
+    }
+
+    @Override
+    public void interpolate(Interpolation mode, NdArray x, NdArray out) {
+        scalar.interpolate(mode, x, out);
+    }
+
+    @Override
+    public void rope(RopeLayout layout, NdArray x, NdArray cos, NdArray sin, NdArray out) {
+        scalar.rope(layout, x, cos, sin, out);
+    }
+}
