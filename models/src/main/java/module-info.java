@@ -8,5 +8,7 @@ module dev.palimpsest.models {
     requires com.twelvemonkeys.imageio.metadata;
 
     exports dev.palimpsest.models.api;
+    exports dev.palimpsest.models.conformance;
+    exports dev.palimpsest.models.json;
     exports dev.palimpsest.models.text;
 }
