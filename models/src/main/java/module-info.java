@@ -11,5 +11,6 @@ module dev.palimpsest.models {
     exports dev.palimpsest.models.conformance;
     exports dev.palimpsest.models.json;
     exports dev.palimpsest.models.image;
+    exports dev.palimpsest.models.layers;
     exports dev.palimpsest.models.text;
 }
