@@ -5,7 +5,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.util.Arrays;
 
 /// Brings a text into the form SentencePiece pieces are written in: characters replaced by the model's table, white
-/// space collapsed, a space put in front, spaces written as U+2581.
+/// space
+/// collapsed, a space put in front, spaces written as U+2581.
 final class SentencePieceNormalizer {
     /// U+2581, "lower one eighth block", in UTF-8: the visible form of a space.
     private static final byte[] SPACE_MARK = "\u2581".getBytes(UTF_8);
@@ -39,11 +40,12 @@ final class SentencePieceNormalizer {
     Normalized normalize(String text) {
         byte[] input = text.getBytes(UTF_8);
         int[] charIndex = charIndices(text, input.length);
+        var chunk = new Chunk();
         var out = new Output();
         int at = 0;
         if (removeExtraWhitespaces) {
-            while (at < input.length && out.replace(input, at).isSingleSpace()) {
-                at += out.consumed;
+            while (at < input.length && chunk.read(input, at).isSpace()) {
+                at += chunk.consumed;
             }
         }
         if (at == input.length) {
@@ -54,20 +56,15 @@ final class SentencePieceNormalizer {
         }
         boolean afterSpace = removeExtraWhitespaces;
         while (at < input.length) {
-            out.replace(input, at);
-            int from = out.from;
+            chunk.read(input, at);
             if (afterSpace) {
-                while (from < out.to && out.chunk[from] == ' ') {
-                    from++;
-                }
+                chunk.dropLeadingSpaces();
             }
-            for (int i = from; i < out.to; i++) {
-                out.write(out.chunk[i], charIndex[at]);
+            if (!chunk.isEmpty()) {
+                out.write(chunk, charIndex[at]);
+                afterSpace = removeExtraWhitespaces && chunk.endsWithSpace();
             }
-            if (from < out.to) {
-                afterSpace = removeExtraWhitespaces && out.chunk[out.to - 1] == ' ';
-            }
-            at += out.consumed;
+            at += chunk.consumed;
         }
         if (removeExtraWhitespaces) {
             out.trimTrailingSpaces();
@@ -89,28 +86,24 @@ final class SentencePieceNormalizer {
         return indices;
     }
 
-    /// The bytes written so far, and the replacement of the input's next chunk: `chunk[from .. to)` for `consumed`
-    /// bytes.
-    private final class Output {
-        private byte[] bytes = new byte[64];
-        private int[] source = new int[64];
-        private int size;
-        private byte[] chunk = SPACE_MARK;
+    /// What stands for the next `consumed` bytes of the input: `bytes[from .. to)`.
+    private final class Chunk {
+        private byte[] bytes = SPACE_MARK;
         private int from;
         private int to;
         private int consumed;
 
-        /// Looks up what stands for the input at an index: the replacement of the longest entry, else the character
+        /// Looks up the replacement of the longest entry that the input goes on with, else takes the next character
         /// itself.
-        Output replace(byte[] input, int at) {
+        Chunk read(byte[] input, int at) {
             long match = charsMap.longestMatch(input, at);
             if (match == 0) {
-                chunk = input;
+                bytes = input;
                 from = at;
                 to = Math.min(at + characterLength(input[at]), input.length);
                 consumed = to - at;
             } else {
-                chunk = charsMap.replacements();
+                bytes = charsMap.replacements();
                 from = (int) match;
                 to = charsMap.replacementEnd(from);
                 consumed = (int) (match >>> 32);
@@ -118,15 +111,38 @@ final class SentencePieceNormalizer {
             return this;
         }
 
-        boolean isSingleSpace() {
-            return to - from == 1 && chunk[from] == ' ';
+        boolean isEmpty() {
+            return from == to;
         }
 
-        void write(byte b, int index) {
-            if (b == ' ') {
-                writeSpace(index);
-            } else {
-                append(b, index);
+        boolean isSpace() {
+            return to - from == 1 && bytes[from] == ' ';
+        }
+
+        boolean endsWithSpace() {
+            return bytes[to - 1] == ' ';
+        }
+
+        void dropLeadingSpaces() {
+            while (from < to && bytes[from] == ' ') {
+                from++;
+            }
+        }
+    }
+
+    /// The normalised bytes so far.
+    private final class Output {
+        private byte[] bytes = new byte[64];
+        private int[] source = new int[64];
+        private int size;
+
+        void write(Chunk chunk, int index) {
+            for (int i = chunk.from; i < chunk.to; i++) {
+                if (chunk.bytes[i] == ' ') {
+                    writeSpace(index);
+                } else {
+                    append(chunk.bytes[i], index);
+                }
             }
         }
 

@@ -67,10 +67,9 @@ public final class T5Tokenizer implements Tokenizer {
     }
 
     private static int idOf(Path path, SentencePieceModel model, String text) throws VocabularyException {
+        var kind = text.equals("<unk>") ? SentencePieceModel.Kind.UNKNOWN : SentencePieceModel.Kind.CONTROL;
         for (int id = 0; id < model.pieces().size(); id++) {
             var piece = model.pieces().get(id);
-            boolean unknown = text.equals("<unk>");
-            var kind = unknown ? SentencePieceModel.Kind.UNKNOWN : SentencePieceModel.Kind.CONTROL;
             if (piece.text().equals(text) && piece.kind() == kind) {
                 return id;
             }
