@@ -62,7 +62,7 @@ public final class Functional {
         return attention(q, k, v, scale, visible, null, null, null);
     }
 
-    /// Scaled dot-product attention with a bias and extra outputs; see [Attention].
+    /// Scaled dot-product attention with a bias and extra outputs; see [dev.palimpsest.kernels.Attention].
     ///
     /// @param q `(Lq, heads, headDim)`
     /// @param k `(Lk, heads, headDim)`
