@@ -60,6 +60,9 @@ final class LoopNest {
         int[] dims = new int[Math.max(rank, 1)];
         long[][] strides = new long[arrays.length][dims.length];
         dims[0] = 1;
+        for (int a = 0; a < arrays.length; a++) {
+            strides[a][0] = 1;
+        }
         int n = 0;
         for (int i = 0; i < rank; i++) {
             int d = lead.dim(axes[i]);

@@ -4,6 +4,7 @@ import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.Affine;
 import dev.palimpsest.kernels.Attention;
 import dev.palimpsest.kernels.Binary;
+import dev.palimpsest.kernels.Checks;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Interpolation;
@@ -22,12 +23,15 @@ import dev.palimpsest.kernels.scalar.ScalarKernels;
 public final class VectorKernels implements Kernels {
     private final Kernels scalar = new ScalarKernels();
     private final Parallel parallel;
+    private final VectorElementwise elementwise;
 
     /// A provider with its threads.
     ///
     /// @param parallel the threads that share the loops
     public VectorKernels(Parallel parallel) {
         this.parallel = parallel;
+        Scratch scratch = new Scratch();
+        elementwise = new VectorElementwise(parallel, scratch);
     }
 
     /// Number of threads that share the loops.
@@ -78,12 +82,22 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void unary(Unary op, NdArray x, NdArray out) {
-        scalar.unary(op, x, out);
+        Checks.unary(op, x, out);
+        if (VectorElementwise.canUnary(x, out)) {
+            elementwise.unary(op, x, out);
+        } else {
+            scalar.unary(op, x, out);
+        }
     }
 
     @Override
     public void binary(Binary op, NdArray a, NdArray b, NdArray out) {
-        scalar.binary(op, a, b, out);
+        Checks.binary(op, a, b, out);
+        if (VectorElementwise.canBinary(op, a, b)) {
+            elementwise.binary(op, a.expand(out.shape()), b.expand(out.shape()), out);
+        } else {
+            scalar.binary(op, a, b, out);
+        }
     }
 
     @Override

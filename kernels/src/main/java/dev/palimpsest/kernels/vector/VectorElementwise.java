@@ -1,0 +1,143 @@
+package dev.palimpsest.kernels.vector;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+import dev.palimpsest.kernels.Binary;
+import dev.palimpsest.kernels.DType;
+import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.Parallel;
+import dev.palimpsest.kernels.Unary;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Map;
+
+/// Elementwise functions with broadcasting.
+///
+/// Rows that are dense floats are used where they lie; a side that does not change along a row is a number in a register. All
+/// else (narrower types, odd strides) passes through a chunk of scratch memory that stays in the first-level cache.
+final class VectorElementwise {
+    /// Elements of a row that are worked on at a time; three rows of scratch fit into a second-level cache.
+    private static final int CHUNK = 8192;
+
+    private static final Map<Unary, UnaryRow> UNARY = UnaryRow.loops();
+    private static final Map<Binary, List<BinaryRow>> BINARY = BinaryRow.loops();
+
+    private final Parallel parallel;
+    private final Scratch scratch;
+
+    VectorElementwise(Parallel parallel, Scratch scratch) {
+        this.parallel = parallel;
+        this.scratch = scratch;
+    }
+
+    /// Whether [#unary] can do it.
+    static boolean canUnary(NdArray x, NdArray out) {
+        return Rows.isReadable(x.dtype()) && out.dtype() == DType.F32;
+    }
+
+    /// `out = op(x)`, same shapes.
+    void unary(Unary op, NdArray x, NdArray out) {
+        UnaryRow loop = UNARY.get(op);
+        boolean reduced = op == Unary.SIN || op == Unary.COS;
+        LoopNest nest = LoopNest.over(out, x);
+        boolean xDirect = Rows.isDirect(x, nest.innerStride(1));
+        boolean yDirect = Rows.isDirect(out, nest.innerStride(0));
+        int xBytes = x.dtype().bytes();
+        nest.forEach(parallel, CHUNK, () -> {
+            MemorySegment s = scratch.floats(CHUNK);
+            MemorySegment from = xDirect ? x.memory() : s;
+            MemorySegment to = yDirect ? out.memory() : s;
+            return (at, n) -> {
+                long xo = at[1] * xBytes;
+                if (!xDirect) {
+                    Rows.read(x.dtype(), x.memory(), xo, nest.innerStride(1), s, 0, n);
+                    xo = 0;
+                }
+                long yo = yDirect ? 4 * at[0] : 0;
+                if (reduced && !isWithinTrigonometricLimit(from, xo, n)) {
+                    trigonometric(op, from, xo, to, yo, n);
+                } else {
+                    loop.run(from, xo, to, yo, n);
+                }
+                if (!yDirect) {
+                    Rows.write(s, 0, DType.F32, out.memory(), 4 * at[0], nest.innerStride(0), n);
+                }
+            };
+        });
+    }
+
+    private static boolean isWithinTrigonometricLimit(MemorySegment x, long xo, int n) {
+        int i = 0;
+        var largest = Simd.zero();
+        for (; i <= n - Simd.LANES; i += Simd.LANES) {
+            largest = largest.max(Simd.load(x, xo + 4L * i).abs());
+        }
+        if (i < n) {
+            largest = largest.max(Simd.load(x, xo + 4L * i, Simd.first(n - i)).abs());
+        }
+        // a NaN fails the comparison, too, and takes the slow path for its chunk
+        return largest.lt(VectorMath.TRIGONOMETRIC_LIMIT).allTrue();
+    }
+
+    private static void trigonometric(Unary op, MemorySegment x, long xo, MemorySegment y, long yo, int n) {
+        for (int i = 0; i < n; i++) {
+            float v = x.get(JAVA_FLOAT_UNALIGNED, xo + 4L * i);
+            y.set(JAVA_FLOAT_UNALIGNED, yo + 4L * i, (float) (op == Unary.SIN ? Math.sin(v) : Math.cos(v)));
+        }
+    }
+
+    /// Whether [#binary] can do it.
+    static boolean canBinary(Binary op, NdArray a, NdArray b) {
+        return op != Binary.POWER && Rows.isReadable(a.dtype()) && Rows.isReadable(b.dtype());
+    }
+
+    /// `out = op(a, b)`, all of one shape.
+    void binary(Binary op, NdArray a, NdArray b, NdArray out) {
+        LoopNest nest = LoopNest.over(out, a, b);
+        boolean aSplat = nest.innerStride(1) == 0;
+        boolean bSplat = nest.innerStride(2) == 0 && !aSplat;
+        BinaryRow.Splat splat =
+                aSplat ? BinaryRow.Splat.LEFT : bSplat ? BinaryRow.Splat.RIGHT : BinaryRow.Splat.NEITHER;
+        BinaryRow loop = BINARY.get(op).get(splat.ordinal());
+        boolean aDirect = Rows.isDirect(a, aSplat ? 1 : nest.innerStride(1));
+        boolean bDirect = Rows.isDirect(b, bSplat ? 1 : nest.innerStride(2));
+        boolean yDirect = nest.innerStride(0) == 1;
+        int aBytes = a.dtype().bytes();
+        int bBytes = b.dtype().bytes();
+        int yBytes = out.dtype().bytes();
+        nest.forEach(parallel, CHUNK, () -> {
+            MemorySegment s = scratch.floats(3 * CHUNK);
+            MemorySegment left = aDirect ? a.memory() : s;
+            MemorySegment right = bDirect ? b.memory() : s;
+            MemorySegment to = yDirect ? out.memory() : s;
+            return (at, n) -> {
+                long ao = at[1] * aBytes;
+                if (!aDirect) {
+                    Rows.read(a.dtype(), a.memory(), ao, nest.innerStride(1), s, 0, aSplat ? 1 : n);
+                    ao = 0;
+                }
+                long bo = at[2] * bBytes;
+                if (!bDirect) {
+                    Rows.read(b.dtype(), b.memory(), bo, nest.innerStride(2), s, 4L * CHUNK, bSplat ? 1 : n);
+                    bo = 4L * CHUNK;
+                }
+                long yo = yDirect ? at[0] * yBytes : 8L * CHUNK;
+                loop.run(left, ao, right, bo, to, yo, n);
+                if (!yDirect) {
+                    if (yBytes == 1) {
+                        writeBytes(s, yo, out.memory(), at[0], nest.innerStride(0), n);
+                    } else {
+                        Rows.write(s, yo, DType.F32, out.memory(), 4 * at[0], nest.innerStride(0), n);
+                    }
+                }
+            };
+        });
+    }
+
+    private static void writeBytes(MemorySegment x, long xo, MemorySegment y, long yo, long stride, int n) {
+        for (int i = 0; i < n; i++) {
+            y.set(JAVA_BYTE, yo + stride * i, x.get(JAVA_BYTE, xo + i));
+        }
+    }
+}
