@@ -4,6 +4,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.constant.ConstantDescs;
 import java.lang.invoke.MethodHandles;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.Map;
 
 /// Copies of a loop class, one for each value of a constant.
 ///
@@ -18,11 +21,34 @@ import java.lang.invoke.MethodHandles;
 ///
 /// A template is a top-level class of this package with a constructor without parameters that reads its constant with
 /// [#constant].
-final class Specialized {
-    private Specialized() {}
+///
+/// @param <C> the constants
+/// @param <T> the interface that the template implements
+final class Specialized<C, T> {
+    private final Map<C, T> copies;
+
+    /// One copy of `template` for each of the constants.
+    Specialized(Class<? extends T> template, Class<T> type, Collection<? extends C> constants) {
+        Map<C, T> all = new HashMap<>();
+        for (C constant : constants) {
+            all.put(constant, copy(template, type, constant));
+        }
+        copies = Map.copyOf(all);
+    }
+
+    /// The copy for a constant.
+    ///
+    /// @throws IllegalArgumentException if there is none
+    T get(C constant) {
+        T copy = copies.get(constant);
+        if (copy == null) {
+            throw new IllegalArgumentException("no loop was specialised for " + constant);
+        }
+        return copy;
+    }
 
     /// A new instance of a new copy of `template` whose constant is `constant`.
-    static <T> T copy(Class<? extends T> template, Class<T> type, Object constant) {
+    private static <T> T copy(Class<? extends T> template, Class<T> type, Object constant) {
         String file = template.getSimpleName() + ".class";
         try (InputStream in = template.getResourceAsStream(file)) {
             if (in == null) {

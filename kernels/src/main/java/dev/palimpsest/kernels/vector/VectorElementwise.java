@@ -10,18 +10,20 @@ import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Unary;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import java.util.Map;
 
 /// Elementwise functions with broadcasting.
 ///
-/// Rows that are dense floats are used where they lie; a side that does not change along a row is a number in a register. All
+/// Rows that are dense floats are used where they lie; a side that does not change along a row is a number in a
+/// register. All
 /// else (narrower types, odd strides) passes through a chunk of scratch memory that stays in the first-level cache.
 final class VectorElementwise {
     /// Elements of a row that are worked on at a time; three rows of scratch fit into a second-level cache.
     private static final int CHUNK = 8192;
 
-    private static final Map<Unary, UnaryRow> UNARY = UnaryRow.loops();
-    private static final Map<Binary, List<BinaryRow>> BINARY = BinaryRow.loops();
+    private static final Specialized<Unary, UnaryRow> UNARY =
+            new Specialized<>(UnaryLoop.class, UnaryRow.class, List.of(Unary.values()));
+    private static final Specialized<BinaryRow.Form, BinaryRow> BINARY =
+            new Specialized<>(BinaryLoop.class, BinaryRow.class, BinaryRow.forms());
 
     private final Parallel parallel;
     private final Scratch scratch;
@@ -99,7 +101,7 @@ final class VectorElementwise {
         boolean bSplat = nest.innerStride(2) == 0 && !aSplat;
         BinaryRow.Splat splat =
                 aSplat ? BinaryRow.Splat.LEFT : bSplat ? BinaryRow.Splat.RIGHT : BinaryRow.Splat.NEITHER;
-        BinaryRow loop = BINARY.get(op).get(splat.ordinal());
+        BinaryRow loop = BINARY.get(new BinaryRow.Form(op, splat));
         boolean aDirect = Rows.isDirect(a, aSplat ? 1 : nest.innerStride(1));
         boolean bDirect = Rows.isDirect(b, bSplat ? 1 : nest.innerStride(2));
         boolean yDirect = nest.innerStride(0) == 1;
