@@ -57,7 +57,8 @@ public final class WordSpans {
     /// The span of a word or of words in sequence, matched exactly, case and punctuation included.
     ///
     /// For a phrase the first place where its words follow each other decides whether there is a span; its ends are
-    /// those of the first and the last word, as [#all] has them.
+    /// those of the first and the last word, as [#all] has them. Where the first word recurs after the phrase, the span
+    /// therefore begins behind its end, as it does in EditInfinity's own code.
     ///
     /// @param target one word or several separated by white space
     /// @return the span, or nothing if the prompt does not contain the target or has no tokens for it

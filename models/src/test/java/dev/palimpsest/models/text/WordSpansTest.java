@@ -52,6 +52,12 @@ class WordSpansTest {
     }
 
     @Test
+    void aPhraseWhoseFirstWordRecursKeepsTheOriginalsInconsistentSpan() {
+        assertThat(WordSpans.of(tokenizer, "a cat a the").find("a cat")).contains(new Span(2, 2));
+        assertThat(WordSpans.of(tokenizer, "a cat the a").find("a cat")).contains(new Span(3, 2));
+    }
+
+    @Test
     void aWordThatNormalisesToTwoKeepsBothAsItsTokens() {
         var spans = WordSpans.of(tokenizer, "  a  a\u200Bcat\tthe ");
         assertThat(spans.find("a\u200Bcat")).contains(new Span(1, 3));
