@@ -78,6 +78,9 @@ public interface Kernels {
 
     /// Elementwise function of two arguments; both stretch to the shape of `out`. Arithmetic also takes f64 or i64 when
     /// all three arrays are of that type; comparisons take any two equal types and write [DType#BOOL].
+    /// Integers wrap around and their quotients truncate toward zero.
+    ///
+    /// @throws ArithmeticException if an integer is divided by 0
     void binary(Binary op, NdArray a, NdArray b, NdArray out);
 
     /// `out = condition ? a : b`; all three stretch to the shape of `out`. `a`, `b` and `out` have one type, the

@@ -1,5 +1,6 @@
 package dev.palimpsest.tensor;
 
+import dev.palimpsest.kernels.KernelProviders;
 import dev.palimpsest.kernels.Kernels;
 
 /// The kernels that tensors compute with: bound by a caller for a while.
@@ -8,9 +9,9 @@ public final class Backend {
 
     private Backend() {}
 
-    /// The kernels in force on this thread.
+    /// The kernels in force on this thread: those of an enclosing [#with], else the ones chosen for this process.
     public static Kernels kernels() {
-        return OVERRIDE.get();
+        return OVERRIDE.isBound() ? OVERRIDE.get() : KernelProviders.lookup().kernels();
     }
 
     /// Runs `body` with other kernels.
