@@ -24,6 +24,12 @@ final class NnOps {
         return t == null ? null : t.array();
     }
 
+    /// A learned vector as kernels want it: in f32, whatever type the checkpoint stores.
+    private static @Nullable NdArray learned(@Nullable Tensor[] inputs, int i) {
+        Tensor t = inputs[i];
+        return t == null ? null : t.to(DType.F32).array();
+    }
+
     private static @Nullable NdArray stretched(@Nullable Tensor[] inputs, int i, Shape to) {
         NdArray a = array(inputs, i);
         return a == null ? null : a.expand(to);
@@ -54,7 +60,7 @@ final class NnOps {
                             weight.array().transpose(0, 1),
                             out.array().reshape(rows),
                             new Epilogue(
-                                    array(inputs, 2),
+                                    learned(inputs, 2),
                                     activation,
                                     matrix(inputs, 3, to, rows),
                                     matrix(inputs, 4, to, rows)));
@@ -97,7 +103,7 @@ final class NnOps {
             // Channels innermost: the layout in which the next convolution reads fastest.
             Tensor out = output(DType.F32, Shape.of(to.dim(0), to.dim(2), to.dim(3), to.dim(4), to.dim(1)))
                     .permute(0, 4, 1, 2, 3);
-            Epilogue epilogue = new Epilogue(array(inputs, 2), Activation.NONE, null, stretched(inputs, 3, to));
+            Epilogue epilogue = new Epilogue(learned(inputs, 2), Activation.NONE, null, stretched(inputs, 3, to));
             Backend.kernels().convolution(geometry, x.array(), weight.array(), out.array(), epilogue);
             return out;
         }
@@ -136,7 +142,7 @@ final class NnOps {
     }
 
     private static Affine affine(@Nullable Tensor[] inputs, Shape shape) {
-        return new Affine(array(inputs, 1), array(inputs, 2), stretched(inputs, 3, shape), stretched(inputs, 4, shape));
+        return new Affine(learned(inputs, 1), learned(inputs, 2), stretched(inputs, 3, shape), stretched(inputs, 4, shape));
     }
 
     /// Inputs: x, weight, bias, scale, shift.
@@ -187,8 +193,8 @@ final class NnOps {
                             x.array(),
                             groups,
                             eps,
-                            input(inputs, 1).array(),
-                            input(inputs, 2).array(),
+                            input(inputs, 1).to(DType.F32).array(),
+                            input(inputs, 2).to(DType.F32).array(),
                             activation,
                             out.array());
             return out;

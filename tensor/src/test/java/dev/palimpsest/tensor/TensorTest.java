@@ -225,4 +225,25 @@ class TensorTest {
             assertThatThrownBy(x::item).hasMessageContaining("4 elements");
         });
     }
+
+    @Test
+    void learnedVectorsMayBeStoredInNarrowTypes() {
+        scoped(() -> {
+            Tensor x = counting(1, 2, 1, 1, 2);
+            Tensor two = Tensor.full(DType.BF16, Shape.of(2), 2);
+            Tensor eye = Tensor.of(new float[] {1, 0, 0, 1}, 2, 2).to(DType.BF16);
+            assertThat(Functional.linear(x.reshape(2, 2), eye, two).toFloatArray())
+                    .containsExactly(2, 3, 4, 5);
+            assertThat(Functional.convolution(Convolution.planar(1, 0), x, eye.reshape(2, 2, 1, 1, 1), two, null)
+                            .toFloatArray())
+                    .containsExactly(2, 3, 4, 5);
+            Tensor wide = two.to(DType.F32);
+            assertThat(Functional.groupNorm(x, 1, 1e-5f, two, two, Activation.NONE)
+                            .toFloatArray())
+                    .isEqualTo(Functional.groupNorm(x, 1, 1e-5f, wide, wide, Activation.NONE)
+                            .toFloatArray());
+            assertThat(Functional.rmsNorm(x, 1e-5f, two).toFloatArray())
+                    .isEqualTo(Functional.rmsNorm(x, 1e-5f, wide).toFloatArray());
+        });
+    }
 }

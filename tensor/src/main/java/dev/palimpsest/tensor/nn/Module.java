@@ -1,5 +1,6 @@
 package dev.palimpsest.tensor.nn;
 
+import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -14,7 +15,9 @@ import org.jspecify.annotations.Nullable;
 /// Names mirror the keys of the checkpoint, so the path of a parameter (`blocks.3.attn.proj_out.all.weight`) is its key
 /// and the path of a part (`blocks.3.attn`) names its output for an [Observer]. A forward method passes its result
 /// through [#observe].
-public abstract class Module {
+///
+/// A module can be the result of a scope: its parameters then escape with it.
+public abstract class Module implements Scope.Holder {
     private final Map<String, Module> children = new LinkedHashMap<>();
     private final Map<String, Parameter> parameters = new LinkedHashMap<>();
     private @Nullable Module parent;
@@ -74,6 +77,12 @@ public abstract class Module {
         Map<String, Parameter> all = new LinkedHashMap<>();
         collect("", all::put);
         return all;
+    }
+
+    /// The tensors of all parameters.
+    @Override
+    public Iterable<Tensor> tensors() {
+        return parameters().values().stream().map(Parameter::value).toList();
     }
 
     private void collect(String prefix, BiConsumer<String, Parameter> sink) {

@@ -80,6 +80,15 @@ class ModuleTest {
     }
 
     @Test
+    void parametersLeaveAScopeWithTheirModule() {
+        Scope.run(() -> {
+            Net net = Scope.run(Net::new);
+            assertThat(net.forward(Tensor.ones(1, 2)).toFloatArray()).containsExactly(4, 4);
+            return null;
+        });
+    }
+
+    @Test
     void partsAreFoundByPath() {
         Scope.run(() -> {
             Net net = new Net();
