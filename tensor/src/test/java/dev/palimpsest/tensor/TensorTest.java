@@ -74,7 +74,7 @@ class TensorTest {
             Tensor row = Tensor.of(new float[] {10, 20, 30}, 3);
             assertThat(a.add(row).toFloatArray()).containsExactly(10, 21, 32, 13, 24, 35);
             assertThat(a.to(DType.BF16).mul(2.0).dtype()).isEqualTo(DType.F32);
-            assertThat(a.sub(1.0).neg().clamp(-2, 0.5).toFloatArray()).containsExactly(0.5f, 0, -1, -2, -2, -2);
+            assertThat(a.sub(1.0).neg().clamp(-2, 0.5).toFloatArray()).containsExactly(0.5f, -0f, -1, -2, -2, -2);
             assertThat(Tensor.of(new long[] {1, 2})
                             .add(Tensor.of(new long[] {5, 6}))
                             .toLongArray())
