@@ -13,11 +13,14 @@ import jdk.incubator.vector.VectorSpecies;
 
 /// The vector width that this machine prefers, and access to memory in that width.
 ///
+/// `-Dpalimpsest.vector.bits=128|256|512` asks for another width, up to the preferred one: wider vectors than the
+/// machine has would
+/// be emulated, a hundred times slower.
+///
 /// Everything here is meant to be inlined into loops; byte positions are relative to a segment's start.
 final class Simd {
-    /// Floats of the preferred width, at least 128 bits.
-    static final VectorSpecies<Float> FLOATS =
-            FloatVector.SPECIES_PREFERRED.length() >= 4 ? FloatVector.SPECIES_PREFERRED : FloatVector.SPECIES_128;
+    /// Floats of that width, at least 128 bits.
+    static final VectorSpecies<Float> FLOATS = VectorSpecies.of(float.class, VectorShape.forBitSize(bits()));
 
     /// As many ints as there are [#FLOATS].
     static final VectorSpecies<Integer> INTS = FLOATS.withLanes(int.class);
@@ -36,6 +39,19 @@ final class Simd {
     private static final VectorShuffle<Float> ACROSS_1 = VectorShuffle.fromOp(FLOATS, i -> i ^ 1);
 
     private Simd() {}
+
+    private static int bits() {
+        int widest = Math.clamp(FloatVector.SPECIES_PREFERRED.vectorBitSize(), 128, 512);
+        int asked = Integer.getInteger("palimpsest.vector.bits", widest);
+        if (asked != 128 && asked != 256 && asked != 512) {
+            throw new IllegalArgumentException("palimpsest.vector.bits: " + asked + " is not 128, 256 or 512");
+        }
+        if (asked > widest) {
+            throw new IllegalArgumentException("palimpsest.vector.bits: " + asked + " is more than the " + widest
+                    + " bits of this processor's vectors");
+        }
+        return asked;
+    }
 
     static FloatVector load(MemorySegment m, long at) {
         return FloatVector.fromMemorySegment(FLOATS, m, at, ORDER);

@@ -24,14 +24,28 @@ public final class VectorKernels implements Kernels {
     private final Kernels scalar = new ScalarKernels();
     private final Parallel parallel;
     private final VectorElementwise elementwise;
+    private final Workspace.Pool workspaces = new Workspace.Pool();
+    private final VectorMatmul matmul;
 
     /// A provider with its threads.
     ///
     /// @param parallel the threads that share the loops
     public VectorKernels(Parallel parallel) {
+        this(parallel, Simd.FLOATS.vectorBitSize());
+    }
+
+    /// A provider whose matrix kernels use tiles of another vector width, up to the machine's own.
+    VectorKernels(Parallel parallel, int bits) {
         this.parallel = parallel;
         Scratch scratch = new Scratch();
         elementwise = new VectorElementwise(parallel, scratch);
+        Tiles tiles = Tiles.of(bits);
+        matmul = new VectorMatmul(parallel, tiles, workspaces);
+    }
+
+    /// Bytes of native memory that the matrix kernels hold for packed operands.
+    public long workspaceBytes() {
+        return workspaces.bytes();
     }
 
     /// Number of threads that share the loops.
@@ -46,7 +60,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue) {
-        scalar.matmul(a, b, out, epilogue);
+        matmul.run(a, b, out, epilogue);
     }
 
     @Override

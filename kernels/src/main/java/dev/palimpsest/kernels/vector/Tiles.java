@@ -1,0 +1,96 @@
+package dev.palimpsest.kernels.vector;
+
+import java.util.concurrent.atomic.AtomicReferenceArray;
+
+/// The family of micro-kernels for one vector width, compiled when first asked for.
+///
+/// The largest outer-product tile fills the register file: 24 sums, 4 vectors of the panel and a broadcast element
+/// where there
+/// are 32 registers (AVX-512, NEON), 9 sums, 3 and 1 where there are 16 (AVX2; more sums make the compiler spill).
+/// Smaller
+/// tiles serve the edges.
+final class Tiles {
+    private static final Tiles[] FAMILIES = {new Tiles(128), new Tiles(256), new Tiles(512)};
+
+    /// Rows that inner-product tiles can have at most.
+    static final int INNER_ROWS = 8;
+
+    private final int bits;
+    private final int lanes;
+    private final int rows;
+    private final int vectors;
+    private final AtomicReferenceArray<Tile> outer;
+    private final AtomicReferenceArray<Tile> inner;
+
+    private Tiles(int bits) {
+        this.bits = bits;
+        lanes = bits / Float.SIZE;
+        // A machine that prefers wider vectors than these, or none but these and no x86, has 32 registers.
+        boolean manyRegisters = Simd.FLOATS.vectorBitSize() == 512
+                || bits < Simd.FLOATS.vectorBitSize()
+                || System.getProperty("os.arch", "").equals("aarch64");
+        rows = manyRegisters ? 6 : 3;
+        vectors = manyRegisters ? 4 : 3;
+        outer = new AtomicReferenceArray<>((rows + 1) * (vectors + 1));
+        inner = new AtomicReferenceArray<>(INNER_ROWS + 1);
+    }
+
+    /// The family for vectors of 128, 256 or 512 bits.
+    static Tiles of(int bits) {
+        return FAMILIES[bits / 256];
+    }
+
+    /// Rows of the largest outer-product tile.
+    int rows() {
+        return rows;
+    }
+
+    /// Columns of the largest outer-product tile.
+    int columns() {
+        return vectors * lanes;
+    }
+
+    /// The smallest width of a tile that holds this many columns and is a whole number of the vectors that read tiles.
+    int widthFor(int columns) {
+        int step = Math.max(lanes, Simd.LANES);
+        return Math.min(columns(), Math.ceilDiv(columns, step) * step);
+    }
+
+    /// The number of rows, at least `rows`, of the smallest tile that holds them: 1, 2, 4 or the largest.
+    int rowsFor(int count) {
+        return count == 3 ? Math.min(4, rows) : Math.min(count, 5) == 5 ? rows : count;
+    }
+
+    /// The outer-product kernel of these extents, as [#rowsFor] and [#widthFor] give them.
+    Tile outer(int tileRows, int width) {
+        int tileVectors = width / lanes;
+        int at = tileRows * (vectors + 1) + tileVectors;
+        Tile tile = outer.get(at);
+        if (tile == null) {
+            outer.compareAndSet(at, null, TileCompiler.outer(bits, tileRows, tileVectors));
+            tile = outer.get(at);
+        }
+        return tile;
+    }
+
+    /// The inner-product kernel for this many rows, at most [#INNER_ROWS], and [#innerColumns] columns.
+    Tile inner(int tileRows) {
+        Tile tile = inner.get(tileRows);
+        if (tile == null) {
+            inner.compareAndSet(tileRows, null, TileCompiler.inner(bits, tileRows, innerColumns(tileRows)));
+            tile = inner.get(tileRows);
+        }
+        return tile;
+    }
+
+    /// Columns of the inner-product tile with this many rows.
+    int innerColumns(int tileRows) {
+        int sums = rows * vectors;
+        return Math.min(8, sums / tileRows);
+    }
+
+    /// Lanes of one vector.
+    int lanes() {
+        return lanes;
+    }
+}
