@@ -23,8 +23,9 @@ final class Functions {
             case TANH -> Math.tanh(x);
             case SIGMOID -> 1 / (1 + Math.exp(-x));
             case SILU -> x / (1 + Math.exp(-x));
-            case GELU_TANH -> x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
-            // The complementary function keeps the digits that 1 + erf would lose for negative x.
+            // (1 + tanh u) / 2 is the logistic function of 2u, which keeps the digits that 1 + tanh would lose.
+            case GELU_TANH -> x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+            // Likewise the complementary error function against 1 + erf.
             case GELU -> x / 2 * ErrorFunction.erfc(-x / Math.sqrt(2));
             case RELU -> Math.max(x, 0);
             case FLOOR -> Math.floor(x);

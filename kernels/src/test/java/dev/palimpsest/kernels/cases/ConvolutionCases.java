@@ -1,0 +1,148 @@
+package dev.palimpsest.kernels.cases;
+
+import static dev.palimpsest.kernels.cases.Operand.f32;
+
+import dev.palimpsest.kernels.Activation;
+import dev.palimpsest.kernels.Convolution;
+import dev.palimpsest.kernels.DType;
+import dev.palimpsest.kernels.Shape;
+import java.util.ArrayList;
+import java.util.List;
+
+/// Cases of the convolution.
+final class ConvolutionCases {
+    private static final Convolution PLAIN = Convolution.planar(1, 0);
+    private static final Convolution SAME = Convolution.planar(1, 1);
+    /// A 3x3x3 convolution that looks back in time only.
+    private static final Convolution CAUSAL = new Convolution(1, 1, 1, 2, 0, 1, 1, 1, 1, true);
+
+    private ConvolutionCases() {}
+
+    static List<OpCase> all() {
+        List<OpCase> cases = new ArrayList<>();
+        geometries(cases);
+        layoutsAndTypes(cases);
+        channels(cases);
+        epilogues(cases);
+        return cases;
+    }
+
+    private static void geometries(List<OpCase> cases) {
+        Convolution downsample = new Convolution(1, 2, 2, 0, 0, 0, 1, 0, 1, false);
+        Convolution skewed = new Convolution(1, 2, 3, 0, 0, 2, 0, 1, 3, false);
+        Convolution temporal = new Convolution(2, 1, 1, 1, 1, 0, 0, 0, 0, false);
+        Convolution strided = new Convolution(2, 2, 2, 2, 0, 1, 1, 1, 1, true);
+        Convolution zerosInFront = new Convolution(1, 1, 1, 2, 1, 1, 0, 0, 1, false);
+        for (Layout layout : List.of(Layout.DENSE, Layout.CHANNELS_LAST)) {
+            Object[][] geometries = {
+                {PLAIN, f32(1, 1, 1, 1, 1), f32(1, 1, 1, 1, 1)},
+                {PLAIN, f32(2, 5, 1, 7, 9), f32(4, 5, 1, 1, 1)},
+                {PLAIN, f32(1, 3, 1, 5, 6), f32(2, 3, 1, 5, 6)},
+                {SAME, f32(1, 3, 1, 8, 8), f32(4, 3, 1, 3, 3)},
+                {SAME, f32(2, 17, 1, 9, 13), f32(5, 17, 1, 3, 3)},
+                {SAME, f32(1, 4, 1, 1, 1), f32(4, 4, 1, 3, 3)},
+                {SAME, f32(1, 2, 3, 4, 5), f32(3, 2, 2, 3, 3)},
+                {Convolution.planar(2, 1), f32(1, 6, 1, 11, 10), f32(7, 6, 1, 3, 3)},
+                {Convolution.planar(2, 0), f32(1, 3, 1, 8, 12), f32(8, 3, 1, 2, 2)},
+                {Convolution.planar(1, 3), f32(1, 2, 1, 4, 4), f32(3, 2, 1, 7, 7)},
+                {downsample, f32(1, 8, 1, 10, 14), f32(8, 8, 1, 3, 3)},
+                {skewed, f32(2, 3, 1, 7, 8), f32(4, 3, 1, 4, 3)},
+                {CAUSAL, f32(1, 4, 1, 6, 7), f32(5, 4, 3, 3, 3)},
+                {CAUSAL, f32(2, 3, 5, 6, 4), f32(4, 3, 3, 3, 3)},
+                {CAUSAL, f32(1, 16, 3, 5, 5), f32(16, 16, 3, 3, 3)},
+                {zerosInFront, f32(1, 3, 4, 5, 5), f32(2, 3, 4, 2, 2)},
+                {temporal, f32(1, 6, 7, 3, 3), f32(4, 6, 3, 1, 1)},
+                {strided, f32(1, 4, 5, 8, 6), f32(3, 4, 3, 3, 3)},
+                {SAME, f32(0, 3, 1, 4, 4), f32(2, 3, 1, 3, 3)},
+                {SAME, f32(1, 0, 1, 4, 4), f32(2, 0, 1, 3, 3)},
+                {SAME, f32(1, 3, 1, 4, 4), f32(0, 3, 1, 3, 3)},
+            };
+            for (Object[] g : geometries) {
+                cases.add(of((Convolution) g[0], (Operand) g[1], (Operand) g[2], layout, Fused.NONE));
+            }
+        }
+    }
+
+    private static void layoutsAndTypes(List<OpCase> cases) {
+        for (Layout layout : Layout.values()) {
+            Operand input = f32(2, 6, 1, 7, 9);
+            Operand weight = f32(5, 6, 1, 3, 3);
+            cases.add(of(SAME, input.laid(layout), weight, Layout.DENSE, Fused.bias(5)));
+            cases.add(of(SAME, input, weight.laid(layout), Layout.CHANNELS_LAST, Fused.bias(5)));
+            cases.add(of(SAME, input, weight, layout, Fused.bias(5)));
+            cases.add(of(
+                    CAUSAL, f32(1, 6, 3, 4, 5).laid(layout), f32(5, 6, 3, 3, 3).laid(layout), layout, Fused.NONE));
+        }
+        for (DType a : List.of(DType.F32, DType.F16, DType.BF16)) {
+            for (DType b : List.of(DType.F32, DType.F16, DType.BF16)) {
+                cases.add(of(
+                        SAME,
+                        f32(1, 18, 1, 6, 7).as(a).laid(Layout.CHANNELS_LAST),
+                        f32(20, 18, 1, 3, 3).as(b),
+                        Layout.CHANNELS_LAST,
+                        Fused.bias(20)));
+            }
+        }
+        cases.add(of(SAME, f32(1, 3, 1, 1, 6).stretched(1, 3, 1, 5, 6), f32(4, 3, 1, 3, 3), Layout.DENSE, Fused.NONE));
+        cases.add(of(SAME, f32(3, 1, 5, 6).stretched(2, 3, 1, 5, 6), f32(4, 3, 1, 3, 3), Layout.DENSE, Fused.NONE));
+    }
+
+    private static void channels(List<OpCase> cases) {
+        int[] counts = {1, 7, 8, 15, 16, 17, 33, 65};
+        for (int i = 0; i < counts.length; i++) {
+            int in = counts[i];
+            int out = counts[(i + 3) % counts.length];
+            for (Layout layout : List.of(Layout.DENSE, Layout.CHANNELS_LAST)) {
+                cases.add(of(SAME, f32(1, in, 1, 5, 19).laid(layout), f32(out, in, 1, 3, 3), layout, Fused.bias(out)));
+                cases.add(of(PLAIN, f32(1, in, 1, 6, 6).laid(layout), f32(out, in, 1, 1, 1), layout, Fused.NONE));
+            }
+        }
+        cases.add(of(
+                SAME,
+                f32(1, 130, 1, 33, 35).laid(Layout.CHANNELS_LAST),
+                f32(70, 130, 1, 3, 3),
+                Layout.CHANNELS_LAST,
+                Fused.bias(70)));
+    }
+
+    private static void epilogues(List<OpCase> cases) {
+        Operand input = f32(2, 9, 2, 6, 5);
+        Operand weight = f32(18, 9, 3, 3, 3);
+        for (Layout layout : List.of(Layout.DENSE, Layout.CHANNELS_LAST, Layout.PADDED)) {
+            for (Activation activation : Activation.values()) {
+                Fused fused = Fused.bias(18).activated(activation);
+                cases.add(of(CAUSAL, input, weight, layout, fused));
+                cases.add(of(CAUSAL, input, weight, layout, fused.plusOutput()));
+                cases.add(of(
+                        CAUSAL,
+                        input,
+                        weight,
+                        layout,
+                        fused.gated(f32(18, 1, 1, 1)).plus(f32(2, 18, 2, 6, 5).laid(Layout.CHANNELS_LAST))));
+                cases.add(of(
+                        CAUSAL,
+                        input,
+                        weight,
+                        layout,
+                        fused.gated(f32(2, 18, 2, 6, 5)).plus(f32(2, 1, 1, 6, 5))));
+            }
+        }
+    }
+
+    private static OpCase of(Convolution op, Operand input, Operand weight, Layout layout, Fused fused) {
+        Shape shape = op.outputShape(input.seen(), weight.seen());
+        Operand out = Operand.output(shape.dims()).laid(layout);
+        int length = weight.seen().dim(1)
+                * weight.seen().dim(2)
+                * weight.seen().dim(3)
+                * weight.seen().dim(4);
+        return new OpCase(
+                "convolution",
+                input + " * " + weight + " to " + out + fused + ", " + op,
+                fused.appendedTo(input, weight),
+                List.of(fused.output(out)),
+                (kernels, in, o) ->
+                        kernels.convolution(op, in.get(0), in.get(1), o.get(0), fused.epilogue(in, 2, o.get(0))),
+                Tolerance.sum(length).times(1.2));
+    }
+}
