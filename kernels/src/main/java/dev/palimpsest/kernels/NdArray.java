@@ -364,8 +364,8 @@ public final class NdArray {
                 case F64 -> m.get(JAVA_DOUBLE_UNALIGNED, at);
                 case F16 -> Float.float16ToFloat(m.get(JAVA_SHORT_UNALIGNED, at));
                 case BF16 -> Float.intBitsToFloat(m.get(JAVA_SHORT_UNALIGNED, at) << 16);
-                case F8_E4M3, F8_E5M2 ->
-                    throw new IllegalStateException(t.label() + " elements can be copied but not read as numbers");
+                case F8_E4M3 -> Float8.fromE4M3(m.get(JAVA_BYTE, at));
+                case F8_E5M2 -> Float8.fromE5M2(m.get(JAVA_BYTE, at));
                 case U64 -> {
                     long v = m.get(JAVA_LONG_UNALIGNED, at);
                     yield v >= 0 ? v : (double) ((v >>> 1) | (v & 1)) * 2;
