@@ -9,8 +9,8 @@ import java.util.function.UnaryOperator;
 
 /// Named tensors in a file or folder, mapped into memory.
 ///
-/// Opening reads headers only, so a file of many gigabytes opens at once; elements are fetched by the operating system when
-/// they are touched. Tensors are views of the mapped file: they are read-only and live until [#close], after which
+/// Opening reads headers only, so a file of many gigabytes opens at once; elements are fetched by the operating system
+/// when they are touched. Tensors are views of the mapped file: they are read-only and live until [#close], after which
 /// touching one is an `IllegalStateException`. A checkpoint may be read by several threads.
 ///
 /// ```java
@@ -19,10 +19,11 @@ import java.util.function.UnaryOperator;
 /// }
 /// ```
 public sealed interface Checkpoint extends AutoCloseable
-        permits SafeTensors, ShardedCheckpoint, RenamedCheckpoint {
+        permits SafeTensors, TorchFile, ShardedCheckpoint, RenamedCheckpoint {
 
     /// Opens a file or folder, whose kind is told by its content and not by its name:
     /// - a safetensors file,
+    /// - a PyTorch file, a zip archive or the older form before it (`.pth`, `.pt`, `.bin`),
     /// - a `*.index.json` that lists shards, or a folder with one,
     /// - a folder with a single file of weights.
     ///
@@ -60,8 +61,8 @@ public sealed interface Checkpoint extends AutoCloseable
     @Override
     void close();
 
-    /// This checkpoint with every occurrence of `text` taken out of the names: wrappers such as activation checkpointing or
-    /// flop counters leave a marker in the middle of names.
+    /// This checkpoint with every occurrence of `text` taken out of the names: wrappers such as activation
+    /// checkpointing or flop counters leave a marker in the middle of names.
     ///
     /// @throws CheckpointException if two tensors would get the same name
     default Checkpoint stripping(String text) {

@@ -37,6 +37,12 @@ final class CheckpointFiles {
         if (file.size() == 0) {
             throw file.broken(-1, "is empty");
         }
+        if (TorchFile.isZip(file)) {
+            return TorchFile.readZip(file);
+        }
+        if (TorchFile.isLegacy(file)) {
+            return TorchFile.readLegacy(file);
+        }
         // A damaged file is best explained by the format that its name promises.
         if (SafeTensorsHeader.isLikely(file) || hasExtension(file.path(), "safetensors")) {
             return SafeTensors.read(file);
@@ -44,7 +50,7 @@ final class CheckpointFiles {
         int shown = (int) Math.min(file.size(), 8);
         throw file.broken(
                 -1,
-                "is not a safetensors file: it begins with the bytes "
+                "is neither a safetensors nor a PyTorch file: it begins with the bytes "
                         + HexFormat.ofDelimiter(" ").formatHex(file.bytes(0, shown)));
     }
 

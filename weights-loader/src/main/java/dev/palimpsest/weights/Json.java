@@ -13,8 +13,8 @@ import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.TokenStreamFactory;
 import tools.jackson.core.json.JsonFactory;
 
-/// Streaming JSON over mapped bytes that come from anywhere: strictly UTF-8, shallow, and without tables that outlive the
-/// parser.
+/// Streaming JSON over mapped bytes that come from anywhere: strictly UTF-8, shallow, and without tables that outlive
+/// the parser.
 final class Json {
     private static final int DEEPEST = 32;
     private static final int LONGEST_MESSAGE = 200;
@@ -32,7 +32,8 @@ final class Json {
 
     /// A parser of the whole of `text`; what it throws is a [JacksonException].
     static JsonParser parser(MemorySegment text) {
-        // The decoder is set up here because Jackson would guess among UTF-8, UTF-16 and UTF-32, and skip over a wrong byte.
+        // The decoder is set up here because Jackson would guess among UTF-8, UTF-16 and UTF-32, and skip over a wrong
+        // byte.
         var decoder = StandardCharsets.UTF_8
                 .newDecoder()
                 .onMalformedInput(CodingErrorAction.REPORT)

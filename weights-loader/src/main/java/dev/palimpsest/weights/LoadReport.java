@@ -14,8 +14,7 @@ import java.util.stream.Collectors;
 /// @param missing what the model needs and the checkpoint does not have
 /// @param misshaped what both have in different shapes
 /// @param unexpected what the checkpoint has and the model did not ask for
-public record LoadReport(
-        Path path, List<Missing> missing, List<Misshaped> misshaped, List<Unexpected> unexpected) {
+public record LoadReport(Path path, List<Missing> missing, List<Misshaped> misshaped, List<Unexpected> unexpected) {
     private static final int MOST_SHOWN = 8;
     private static final int LONGEST_NAME = 100;
 

@@ -123,7 +123,8 @@ final class MappedFile implements AutoCloseable {
 
     private long checked(long at, long length) {
         if (at < 0 || length < 0 || at > memory.byteSize() - length) {
-            throw broken(at, "the file has " + memory.byteSize() + " bytes, but " + length + " are needed from here on");
+            throw broken(
+                    at, "the file has " + memory.byteSize() + " bytes, but " + length + " are needed from here on");
         }
         return at;
     }

@@ -16,8 +16,7 @@ final class Names {
         String hint = nearest(name, checkpoint.names())
                 .map(n -> "; did you mean " + CheckpointException.quote(n) + "?")
                 .orElseGet(() -> sample(checkpoint));
-        return new CheckpointException(
-                checkpoint.path(), "has no tensor " + CheckpointException.quote(name) + hint);
+        return new CheckpointException(checkpoint.path(), "has no tensor " + CheckpointException.quote(name) + hint);
     }
 
     /// A few of the names that do exist, as the end of a sentence.
@@ -31,8 +30,8 @@ final class Names {
                         .collect(Collectors.joining(", ", "; it has ", n > 3 ? ", ..." : ""));
     }
 
-    /// The candidate that looks most like `name`: one that differs by a prefix, else the one with the smallest edit distance
-    /// if that is below a third of the length.
+    /// The candidate that looks most like `name`: one that differs by a prefix, else the one with the smallest edit
+    /// distance if that is below a third of the length.
     static Optional<String> nearest(String name, Collection<String> candidates) {
         if (name.length() > LONGEST) {
             return Optional.empty();

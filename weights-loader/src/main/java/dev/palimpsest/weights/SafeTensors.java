@@ -8,8 +8,8 @@ import java.util.Set;
 /// A `.safetensors` file.
 ///
 /// The format is a JSON header followed by the elements of all tensors, little-endian, dense and row-major
-/// (<https://github.com/huggingface/safetensors>). The header is checked completely when the file is opened; the elements are
-/// views of the mapped file, at whatever alignment the file gives them.
+/// (<https://github.com/huggingface/safetensors>). The header is checked completely when the file is opened; the
+/// elements are views of the mapped file, at whatever alignment the file gives them.
 public final class SafeTensors implements Checkpoint {
     private final MappedFile file;
     private final SafeTensorsHeader header;

@@ -13,10 +13,11 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 
-/// The header of a safetensors file: 8 bytes of length, then JSON that maps every name to its type, shape and range of bytes.
+/// The header of a safetensors file: 8 bytes of length, then JSON that maps every name to its type, shape and range of
+/// bytes.
 ///
-/// As in the reference implementation, the ranges must cover what follows the header exactly: no hole, no overlap, nothing
-/// left over. So a file has one reading only.
+/// As in the reference implementation, the ranges must cover what follows the header exactly: no hole, no overlap,
+/// nothing left over. So a file has one reading only.
 ///
 /// @param entries by name, in the order of the header
 /// @param metadata free text under `__metadata__`
@@ -33,7 +34,8 @@ record SafeTensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
     /// A tensor and its range of bytes, counted from the beginning of the file.
     record Entry(TensorInfo info, long begin, long end) {}
 
-    /// Whether a file, whatever its name, is likely meant as a safetensors file: a sensible length, then an opening brace.
+    /// Whether a file, whatever its name, is likely meant as a safetensors file: a sensible length, then an opening
+    /// brace.
     static boolean isLikely(MappedFile file) {
         if (file.size() < LENGTH_BYTES + 2) {
             return false;
@@ -60,7 +62,8 @@ record SafeTensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
         long length = file.i64(0);
         if (length < 0 || length > LONGEST) {
             throw file.broken(
-                    0, "the header claims " + Long.toUnsignedString(length) + " bytes, more than the allowed " + LONGEST);
+                    0,
+                    "the header claims " + Long.toUnsignedString(length) + " bytes, more than the allowed " + LONGEST);
         }
         if (length > file.size() - LENGTH_BYTES) {
             throw file.broken(
@@ -81,7 +84,8 @@ record SafeTensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
 
     private static void checkCoverage(MappedFile file, long dataBegin, Map<String, Entry> entries) {
         List<Map.Entry<String, Entry>> byPlace = new ArrayList<>(entries.entrySet());
-        byPlace.sort(Comparator.comparingLong((Map.Entry<String, Entry> e) -> e.getValue().begin())
+        byPlace.sort(Comparator.comparingLong(
+                        (Map.Entry<String, Entry> e) -> e.getValue().begin())
                 .thenComparingLong(e -> e.getValue().end()));
         long at = dataBegin;
         for (Map.Entry<String, Entry> e : byPlace) {
@@ -167,13 +171,12 @@ record SafeTensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
             long[] offsets = null;
             for (String key = json.nextName(); key != null; key = json.nextName()) {
                 JsonToken token = json.nextToken();
-                boolean repeated =
-                        switch (key) {
-                            case "dtype" -> dtype != null;
-                            case "shape" -> shape != null;
-                            case "data_offsets" -> offsets != null;
-                            default -> false;
-                        };
+                boolean repeated = switch (key) {
+                    case "dtype" -> dtype != null;
+                    case "shape" -> shape != null;
+                    case "data_offsets" -> offsets != null;
+                    default -> false;
+                };
                 if (repeated) {
                     throw fault(what + " has " + key + " twice");
                 }
@@ -237,8 +240,8 @@ record SafeTensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
                 }
                 // "-0" is the one negative number that getLongValue cannot tell
                 if (json.getString().startsWith("-")) {
-                    throw fault(what + " has the negative number "
-                            + CheckpointException.printable(json.getString(), 24) + " in its " + key);
+                    throw fault(what + " has the negative number " + CheckpointException.printable(json.getString(), 24)
+                            + " in its " + key);
                 }
                 values[n++] = json.getLongValue();
             }

@@ -19,8 +19,8 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 
-/// A model whose weights are spread over several files, with an index that says where each tensor lies: the layout of Hugging
-/// Face's transformers, `model.safetensors.index.json` or `pytorch_model.bin.index.json`.
+/// A model whose weights are spread over several files, with an index that says where each tensor lies: the layout of
+/// Hugging Face's transformers, `model.safetensors.index.json` or `pytorch_model.bin.index.json`.
 ///
 /// The index decides: a tensor that it does not list is not there, whatever the shards hold.
 public final class ShardedCheckpoint implements Checkpoint {
@@ -63,17 +63,20 @@ public final class ShardedCheckpoint implements Checkpoint {
                 .filter(f -> WEIGHT_EXTENSIONS.stream().anyMatch(x -> CheckpointFiles.hasExtension(f, x)))
                 .toList();
         return switch (weights.size()) {
-            case 0 -> throw new CheckpointException(
-                    folder, "has no index (*" + INDEX_SUFFIX + ") and no file of weights (*."
-                            + String.join(", *.", WEIGHT_EXTENSIONS) + ")");
+            case 0 ->
+                throw new CheckpointException(
+                        folder,
+                        "has no index (*" + INDEX_SUFFIX + ") and no file of weights (*."
+                                + String.join(", *.", WEIGHT_EXTENSIONS) + ")");
             case 1 -> CheckpointFiles.open(weights.getFirst());
-            default -> throw new CheckpointException(
-                    folder,
-                    weights.stream()
-                            .limit(4)
-                            .map(f -> CheckpointException.quote(fileName(f)))
-                            .collect(Collectors.joining(
-                                    ", ", "has several files of weights and no index; name one of them: ", "")));
+            default ->
+                throw new CheckpointException(
+                        folder,
+                        weights.stream()
+                                .limit(4)
+                                .map(f -> CheckpointException.quote(fileName(f)))
+                                .collect(Collectors.joining(
+                                        ", ", "has several files of weights and no index; name one of them: ", "")));
         };
     }
 
@@ -202,7 +205,8 @@ public final class ShardedCheckpoint implements Checkpoint {
                     JsonToken value = json.nextToken();
                     if (key.equals("weight_map")) {
                         if (value != JsonToken.START_OBJECT || found) {
-                            throw file.broken(-1, found ? "has weight_map twice" : "has a weight_map that is no object");
+                            throw file.broken(
+                                    -1, found ? "has weight_map twice" : "has a weight_map that is no object");
                         }
                         found = true;
                         readWeightMap(file, json, weightMap);

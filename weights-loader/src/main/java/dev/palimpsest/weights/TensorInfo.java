@@ -25,8 +25,8 @@ public record TensorInfo(DType dtype, Shape shape) {
 
     /// Why an array with these extents cannot be represented, or null if it can be.
     ///
-    /// Every partial product of the extents must fit in 63 bits, also where another extent is 0: strides are computed from
-    /// them.
+    /// Every partial product of the extents must fit in 63 bits, also where another extent is 0: strides are computed
+    /// from them.
     static @Nullable String fault(DType dtype, long[] dims) {
         if (dims.length > MAX_RANK) {
             return "has " + dims.length + " axes, more than " + MAX_RANK;

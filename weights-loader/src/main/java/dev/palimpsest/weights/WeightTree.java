@@ -28,9 +28,9 @@ import java.util.regex.Pattern;
 /// weights.requireComplete();
 /// ```
 ///
-/// A missing or mis-shaped tensor does not stop a model from being built: [#get] records it and returns a placeholder of the
-/// expected shape, so that [#report] and [#requireComplete] speak of all problems at once. All nodes of a tree share one
-/// record. A tree may be used by several threads.
+/// A missing or mis-shaped tensor does not stop a model from being built: [#get] records it and returns a placeholder
+/// of the expected shape, so that [#report] and [#requireComplete] speak of all problems at once. All nodes of a tree
+/// share one record. A tree may be used by several threads.
 public final class WeightTree {
     private final Ledger ledger;
     private final String prefix;
@@ -62,8 +62,9 @@ public final class WeightTree {
 
     /// Takes a tensor of a known shape.
     ///
-    /// If the checkpoint lacks it or has it in another shape, that is recorded, and the result is a placeholder: zeros of the
-    /// expected shape that take no memory. A model with a placeholder must not run; [#requireComplete] sees to it.
+    /// If the checkpoint lacks it or has it in another shape, that is recorded, and the result is a placeholder: zeros
+    /// of the expected shape that take no memory. A model with a placeholder must not run; [#requireComplete] sees to
+    /// it.
     public NdArray get(String key, Shape expected) {
         return ledger.get(prefix + key, expected);
     }
@@ -92,15 +93,16 @@ public final class WeightTree {
         return ledger.checkpoint.info(prefix + key).shape();
     }
 
-    /// Number of numbered children: 36 if this child has children from `0` to `35`. A child missing in between is counted, for
-    /// its tensors will be reported when they are ledger.
+    /// Number of numbered children: 36 if this child has children from `0` to `35`. A child missing in between is
+    /// counted, for its tensors will be reported when they are ledger.
     ///
     /// @throws CheckpointException if more than half would be missing
     public int count(String key) {
         return ledger.count(prefix + key);
     }
 
-    /// Leaves tensors out of the report's unexpected ones: buffers that are computed, or parts that a model does not use.
+    /// Leaves tensors out of the report's unexpected ones: buffers that are computed, or parts that a model does not
+    /// use.
     ///
     /// @param patterns names below this node, in which `*` stands for any text: `*.rope.freqs`, `decoder.*`
     public void ignore(String... patterns) {
@@ -135,8 +137,7 @@ public final class WeightTree {
         private final Map<String, Shape> missing = new LinkedHashMap<>();
         private final Map<String, LoadReport.Misshaped> misshaped = new LinkedHashMap<>();
         private final List<Pattern> ignored = new ArrayList<>();
-        private final NdArray zero =
-                NdArray.of(Arena.ofAuto().allocate(DType.F32.bytes()), DType.F32, Shape.scalar());
+        private final NdArray zero = NdArray.of(Arena.ofAuto().allocate(DType.F32.bytes()), DType.F32, Shape.scalar());
 
         Ledger(Checkpoint checkpoint) {
             this.checkpoint = checkpoint;
@@ -184,7 +185,9 @@ public final class WeightTree {
         }
 
         synchronized void ignore(String pattern) {
-            String regex = String.join(".*", Arrays.stream(pattern.split("\\*", -1)).map(Pattern::quote).toList());
+            String regex = String.join(
+                    ".*",
+                    Arrays.stream(pattern.split("\\*", -1)).map(Pattern::quote).toList());
             ignored.add(Pattern.compile(regex, Pattern.DOTALL));
         }
 

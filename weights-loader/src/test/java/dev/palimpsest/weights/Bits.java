@@ -15,8 +15,7 @@ final class Bits {
         byte[] bytes = new byte[Math.toIntExact(array.elements() * size)];
         int[] index = new int[array.rank()];
         for (int at = 0; at < bytes.length; at += size) {
-            MemorySegment.copy(
-                    array.memory(), ValueLayout.JAVA_BYTE, array.byteOffset(index), bytes, at, size);
+            MemorySegment.copy(array.memory(), ValueLayout.JAVA_BYTE, array.byteOffset(index), bytes, at, size);
             for (int axis = array.rank() - 1; axis >= 0 && ++index[axis] == array.dim(axis); axis--) {
                 index[axis] = 0;
             }

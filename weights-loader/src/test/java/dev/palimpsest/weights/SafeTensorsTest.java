@@ -121,8 +121,9 @@ class SafeTensorsTest {
     void severalThreadsMayRead() throws Exception {
         try (Checkpoint c = Checkpoint.open(write(two()));
                 var pool = Executors.newFixedThreadPool(4)) {
-            Callable<Double> read = () ->
-                    IntStream.range(0, 200).mapToDouble(i -> c.tensor("b").get(i & 1, 0)).sum();
+            Callable<Double> read = () -> IntStream.range(0, 200)
+                    .mapToDouble(i -> c.tensor("b").get(i & 1, 0))
+                    .sum();
             for (Future<Double> sum : pool.invokeAll(List.of(read, read, read, read))) {
                 assertThat(sum.get()).isEqualTo(-50);
             }
@@ -153,8 +154,7 @@ class SafeTensorsTest {
                 Arguments.of(entry("\"F32\"", "[2147483648]", "[0,4]"), "more than 2147483647"),
                 Arguments.of(entry("\"F32\"", "[65536,65536,65536,65536]", "[0,4]"), "exceeds 63 bits"),
                 Arguments.of(entry("\"F32\"", "[0,2000000000,2000000000,2000000000]", "[0,0]"), "exceeds 63 bits"),
-                Arguments.of(
-                        entry("\"F32\"", "[" + "1,".repeat(64) + "1]", "[0,4]"), "shape of more than 64 numbers"),
+                Arguments.of(entry("\"F32\"", "[" + "1,".repeat(64) + "1]", "[0,4]"), "shape of more than 64 numbers"),
                 Arguments.of("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", "lacks data_offsets"),
                 Arguments.of("{\"__metadata__\":[]}", "__metadata__ is not a JSON object"),
                 Arguments.of("{\"__metadata__\":{\"a\":1}}", "metadata 'a' is not a string"),
@@ -208,7 +208,8 @@ class SafeTensorsTest {
 
     @Test
     void textThatIsNotUtf8IsRefused() throws IOException {
-        byte[] header = "{\"wXw\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}".getBytes(StandardCharsets.UTF_8);
+        byte[] header =
+                "{\"wXw\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}".getBytes(StandardCharsets.UTF_8);
         for (byte wrong : new byte[] {(byte) 0xff, (byte) 0xc0, (byte) 0xed, (byte) 0x80}) {
             header[3] = wrong;
             Path path = write(SafeTensorsBytes.file(header));

@@ -35,7 +35,8 @@ class WeightTreeTest {
         byte[] data = new byte[at];
         Arrays.fill(data, (byte) 1);
         return Checkpoint.open(Files.write(
-                folder.resolve("w.safetensors"), SafeTensorsBytes.file(header.append('}').toString(), data)));
+                folder.resolve("w.safetensors"),
+                SafeTensorsBytes.file(header.append('}').toString(), data)));
     }
 
     private static Map<String, Shape> blocks() {
@@ -104,8 +105,9 @@ class WeightTreeTest {
                             "blocks.2.bias");
             assertThatThrownBy(tree::requireComplete)
                     .isInstanceOf(CheckpointException.class)
-                    .hasMessageContaining("does not fit the model: 3 tensors missing (blocks.0.attn.wieght (1000, 1000, 1000),"
-                            + " did you mean blocks.0.attn.weight?")
+                    .hasMessageContaining(
+                            "does not fit the model: 3 tensors missing (blocks.0.attn.wieght (1000, 1000, 1000),"
+                                    + " did you mean blocks.0.attn.weight?")
                     .hasMessageContaining("; 1 tensor of another shape (blocks.0.bias is (4) instead of (5))")
                     .hasMessageContaining("; 5 tensors unexpected (");
             assertThat(report.toString().lines()).hasSize(1 + 3 + 1 + 5);
@@ -173,7 +175,16 @@ class WeightTreeTest {
     @Test
     void countIncludesAMissingChildButNotAWildNumber() throws IOException {
         try (Checkpoint c = checkpoint(Map.of(
-                "a.0.w", Shape.of(1), "a.1", Shape.of(1), "a.3.w", Shape.of(1), "b.999999999.w", Shape.of(1), "a.x", Shape.of(1)))) {
+                "a.0.w",
+                Shape.of(1),
+                "a.1",
+                Shape.of(1),
+                "a.3.w",
+                Shape.of(1),
+                "b.999999999.w",
+                Shape.of(1),
+                "a.x",
+                Shape.of(1)))) {
             WeightTree tree = WeightTree.of(c);
             assertThat(tree.count("a")).isEqualTo(4);
             assertThatThrownBy(() -> tree.count("b"))
