@@ -13,4 +13,5 @@ module dev.palimpsest.models {
     exports dev.palimpsest.models.image;
     exports dev.palimpsest.models.layers;
     exports dev.palimpsest.models.text;
+    exports dev.palimpsest.models.vincie;
 }

@@ -142,7 +142,8 @@ final class NnOps {
     }
 
     private static Affine affine(@Nullable Tensor[] inputs, Shape shape) {
-        return new Affine(learned(inputs, 1), learned(inputs, 2), stretched(inputs, 3, shape), stretched(inputs, 4, shape));
+        return new Affine(
+                learned(inputs, 1), learned(inputs, 2), stretched(inputs, 3, shape), stretched(inputs, 4, shape));
     }
 
     /// Inputs: x, weight, bias, scale, shift.

@@ -19,4 +19,9 @@ public final class Embedding extends Module {
     public Tensor forward(Tensor indices) {
         return observe(weight.value().indexSelect(indices));
     }
+
+    /// The table, `(rows, width)`.
+    public Parameter weight() {
+        return weight;
+    }
 }
