@@ -3,7 +3,8 @@ package dev.palimpsest.tensor;
 import dev.palimpsest.kernels.KernelProviders;
 import dev.palimpsest.kernels.Kernels;
 
-/// The kernels that tensors compute with: bound by a caller for a while.
+/// The kernels that tensors compute with: those of [KernelProviders#lookup()], unless a caller binds others for a
+/// while.
 public final class Backend {
     private static final ScopedValue<Kernels> OVERRIDE = ScopedValue.newInstance();
 

@@ -1,0 +1,13 @@
+package dev.palimpsest.models.conformance;
+
+import java.util.List;
+
+/// All evaluators of golden files that there are.
+public final class Goldens {
+    private Goldens() {}
+
+    /// A runner for every kind of golden file that can be checked.
+    public static GoldenRunner runner() {
+        return new GoldenRunner(List.of(new ImageGoldens(), new RandomGoldens(), new TextGoldens()));
+    }
+}

@@ -1,0 +1,85 @@
+package dev.palimpsest.models.conformance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.palimpsest.kernels.KernelProviders;
+import dev.palimpsest.kernels.KernelSelection.Tier;
+import dev.palimpsest.kernels.Kernels;
+import dev.palimpsest.kernels.Parallel;
+import dev.palimpsest.tensor.Backend;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.TestInstance;
+
+/// Every golden file that is there, on every kernel provider that works here: the files that come with the sources, and those in a
+/// folder `shared/golden` beside the project where it exists.
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class GoldenFilesTest {
+    private final Parallel parallel = new Parallel(2);
+    private final List<Kernels> providers = new ArrayList<>();
+
+    @BeforeAll
+    void createProviders() {
+        for (Tier tier : KernelProviders.tiers()) {
+            if (tier.available()) {
+                providers.add(KernelProviders.create(tier.name(), parallel));
+            }
+        }
+    }
+
+    @AfterAll
+    void stopThreads() {
+        parallel.close();
+    }
+
+    @TestFactory
+    Stream<DynamicTest> everyGoldenFilePasses() throws IOException {
+        GoldenRunner runner = Goldens.runner();
+        List<DynamicTest> tests = new ArrayList<>();
+        for (Path path : goldenFiles()) {
+            String kind;
+            try (GoldenFile file = GoldenFile.open(path)) {
+                kind = file.kind();
+            } catch (RuntimeException e) {
+                continue; // a file for the loaders' own tests
+            }
+            if (!runner.kinds().contains(kind)) {
+                continue; // a kind of a model that is not there yet
+            }
+            for (Kernels kernels : providers) {
+                tests.add(DynamicTest.dynamicTest(
+                        kernels.name() + " " + kind + " " + path.getFileName(), () -> check(runner, kernels, path)));
+            }
+        }
+        assertThat(tests).isNotEmpty();
+        return tests.stream();
+    }
+
+    private static void check(GoldenRunner runner, Kernels kernels, Path path) {
+        try (GoldenFile file = GoldenFile.open(path)) {
+            GoldenReport report = Backend.with(kernels, () -> runner.check(file));
+            assertThat(report.problems()).isEmpty();
+            assertThat(report.passed()).isTrue();
+        }
+    }
+
+    private static List<Path> goldenFiles() throws IOException {
+        List<Path> files = new ArrayList<>();
+        for (Path folder : List.of(Path.of("src/test/resources/golden"), Path.of("../../shared/golden"))) {
+            if (Files.isDirectory(folder)) {
+                try (Stream<Path> tree = Files.walk(folder)) {
+                    tree.filter(p -> p.toString().endsWith(".safetensors")).sorted().forEach(files::add);
+                }
+            }
+        }
+        return files;
+    }
+}
