@@ -81,7 +81,7 @@ public final class Scope implements AutoCloseable {
     /// The scope in which tensors are being made.
     ///
     /// @throws IllegalStateException if there is none
-    static Scope current() {
+    public static Scope current() {
         try {
             Scope scope = CURRENT.get();
             scope.checkUsable();
@@ -107,21 +107,26 @@ public final class Scope implements AutoCloseable {
         return POOL.reservedBytes();
     }
 
-    /// Moves a tensor's memory to this scope if one of the scopes inside it owns it, so that the tensor lives as long
-    /// as this one.
-    void keep(Tensor tensor) {
+    /// Lets a tensor live as long as this scope, although it was made in a scope inside this one; returns it. An
+    /// observer
+    /// holds on to an intermediate value this way. Has no effect on tensors that live longer anyway.
+    public Tensor keep(Tensor tensor) {
         Storage storage = tensor.storage();
         Scope from = storage.owner();
-        if (from == null || from == this) {
-            return;
+        if (from != null && from.isInside(this)) {
+            from.disown(storage);
+            adopt(storage);
         }
-        for (Scope s = from.parent; s != null; s = s.parent) {
-            if (s == this) {
-                from.disown(storage);
-                adopt(storage);
-                return;
+        return tensor;
+    }
+
+    private boolean isInside(Scope other) {
+        for (Scope s = parent; s != null; s = s.parent) {
+            if (s == other) {
+                return true;
             }
         }
+        return false;
     }
 
     void adopt(Storage storage) {

@@ -130,6 +130,22 @@ class ScopeTest {
     }
 
     @Test
+    void aScopeCanKeepWhatAnInnerOneMade() {
+        Scope.run(() -> {
+            Scope outer = Scope.current();
+            Tensor[] seen = new Tensor[1];
+            Scope.run(() -> {
+                seen[0] = outer.keep(block().add(3.0).slice(0, 1, 2));
+                outer.keep(seen[0]);
+                return null;
+            });
+            assertThat(seen[0].item()).isEqualTo(3);
+            assertThat(outer.liveBytes()).isEqualTo(BYTES);
+            return null;
+        });
+    }
+
+    @Test
     void tensorsNeedAScope() {
         assertThatThrownBy(ScopeTest::block)
                 .isInstanceOf(IllegalStateException.class)

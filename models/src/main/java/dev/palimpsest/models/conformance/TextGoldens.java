@@ -5,6 +5,7 @@ import dev.palimpsest.models.layers.Layers;
 import dev.palimpsest.models.vincie.PromptFusion;
 import dev.palimpsest.models.vincie.QwenConfig;
 import dev.palimpsest.models.vincie.QwenEncoder;
+import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.nn.Embedding;
 import dev.palimpsest.tensor.nn.Observer;
@@ -45,10 +46,13 @@ public final class TextGoldens implements GoldenEvaluator {
         int firstLength = encoder.close(texts.getFirst()).length;
 
         Map<String, Tensor> out = new HashMap<>();
+        Scope scope = Scope.current();
         Observer firstText = (path, value) -> {
             Matcher layer = LAYER.matcher(path);
             if (layer.matches()) {
-                out.put("out.layer" + layer.group(1) + "_prompt0", value.slice(0, 0, firstLength));
+                out.put(
+                        "out.layer" + layer.group(1) + "_prompt0",
+                        scope.keep(value).slice(0, 0, firstLength));
             }
             return value;
         };
@@ -78,9 +82,10 @@ public final class TextGoldens implements GoldenEvaluator {
     private static Map<String, Tensor> session(GoldenFile file) {
         PromptFusion fusion = PromptFusion.of(file.config().text("fusion_strategy"));
         Tensor states = file.input("text_embeds"); // (sum of lengths, width)
-        WeightTree table = file.weights().at("prompt_id_embedding").at("embedding");
+        WeightTree weights = file.weights();
+        WeightTree table = weights.at("prompt_id_embedding").at("embedding");
         Embedding ids = Layers.embedding(table, file.config().int32("max_num_prompts"), states.dim(1));
-        file.weights().requireComplete();
+        weights.requireComplete();
         int[] lengths = ints(file.input("text_shapes"));
         List<Tensor> sessions = new ArrayList<>();
         List<Tensor> flat = new ArrayList<>();

@@ -1,7 +1,6 @@
 package dev.palimpsest.models.layers;
 
 import dev.palimpsest.kernels.Convolution;
-import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.nn.Conv;
@@ -12,21 +11,17 @@ import dev.palimpsest.tensor.nn.Linear;
 import dev.palimpsest.tensor.nn.RmsNorm;
 import dev.palimpsest.weights.WeightTree;
 
-/// Layers over the tensors of a checkpoint. Matrices and kernels are not copied: they stay where they are mapped, in
-/// their stored
+/// Layers over the tensors of a checkpoint. Nothing is copied: weights stay where they are mapped, in their stored
 /// type.
 ///
 /// Every method takes the node at which the layer's own keys (`weight`, `bias`) lie.
 public final class Layers {
     private Layers() {}
 
-    /// A tensor of a known shape. A vector stored in a narrower type is copied as f32: kernels take biases, norm
-    /// weights and the
-    /// like in f32, and they are small.
+    /// A tensor of a known shape.
     public static Tensor tensor(WeightTree at, String key, int... dims) {
         String path = at.path();
-        Tensor stored = Tensor.borrow(at.get(key, Shape.of(dims)), path.isEmpty() ? key : path + "." + key);
-        return dims.length == 1 && stored.dtype().isFloating() ? stored.to(DType.F32) : stored;
+        return Tensor.borrow(at.get(key, Shape.of(dims)), path.isEmpty() ? key : path + "." + key);
     }
 
     /// A linear layer with bias; keys `weight` `(out, in)`, `bias` `(out)`.

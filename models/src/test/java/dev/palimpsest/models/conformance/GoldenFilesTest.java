@@ -19,7 +19,8 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
 
-/// Every golden file that is there, on every kernel provider that works here: the files that come with the sources, and those in a
+/// Every golden file that is there, on every kernel provider that works here: the files that come with the sources, and
+/// those in a
 /// folder `shared/golden` beside the project where it exists.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class GoldenFilesTest {
@@ -76,7 +77,9 @@ class GoldenFilesTest {
         for (Path folder : List.of(Path.of("src/test/resources/golden"), Path.of("../../shared/golden"))) {
             if (Files.isDirectory(folder)) {
                 try (Stream<Path> tree = Files.walk(folder)) {
-                    tree.filter(p -> p.toString().endsWith(".safetensors")).sorted().forEach(files::add);
+                    tree.filter(p -> p.toString().endsWith(".safetensors"))
+                            .sorted()
+                            .forEach(files::add);
                 }
             }
         }

@@ -100,16 +100,6 @@ class ModuleTest {
     }
 
     @Test
-    void aModuleReturnedFromAScopeKeepsItsMemory() {
-        try (Scope scope = Scope.open()) {
-            Net net = scope.call(Net::new);
-            scope.call(() -> assertThat(net.parameters().values())
-                    .hasSize(6)
-                    .allSatisfy(p -> assertThat(p.value().sum().item()).isNotNaN()));
-        }
-    }
-
-    @Test
     void aPartBelongsToOneWhole() {
         Scope.run(() -> {
             Net net = new Net();
