@@ -1,0 +1,152 @@
+package dev.palimpsest.models.vincie;
+
+import dev.palimpsest.kernels.Convolution;
+import dev.palimpsest.models.layers.Layers;
+import dev.palimpsest.tensor.Functional;
+import dev.palimpsest.tensor.Scope;
+import dev.palimpsest.tensor.Tensor;
+import dev.palimpsest.tensor.nn.Module;
+import dev.palimpsest.tensor.nn.Observer;
+import dev.palimpsest.weights.WeightTree;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// A 3-D convolution that never looks ahead in time: the first frame is repeated in front and nothing is put behind.
+/// Parameters `weight` `(O, C, kT, kH, kW)` and `bias` `(O)`.
+///
+/// Of a video that comes in chunks it remembers the last `kT - strideT` input frames (of the extended input), which
+/// then stand in front of the next chunk instead of the repeated frame; see [CausalMemory].
+///
+/// A single image meets its own copies at every time tap, so it is convolved in 2-D with the kernel summed over time,
+/// a third of the work. That sum is made anew each time and released at once. Kept, the sums would take as long as the
+/// model lives a third of its weights in f32 (330 MB for VINCIE's); made anew, they cost one pass over the weights,
+/// which is little beside a convolution that uses each of them at every pixel.
+final class CausalConv extends Module {
+    private final Convolution geometry;
+    private final Tensor weight; // (O, C, kT, kH, kW)
+    private final Tensor bias; // (O)
+
+    /// A convolution over a checkpoint's tensors.
+    ///
+    /// @param kernel `kT, kH, kW`
+    /// @param geometry as [#causal] makes it, possibly with other padding in space
+    /// @param inflation what to do with a 2-D kernel `(O, C, kH, kW)`
+    CausalConv(WeightTree at, int in, int out, int[] kernel, Convolution geometry, KernelInflation inflation) {
+        boolean flat = inflation != KernelInflation.NONE
+                && at.has("weight")
+                && at.shape("weight").rank() == 4;
+        this.geometry = geometry;
+        this.weight = parameter(
+                        "weight",
+                        flat
+                                ? inflation.inflate(
+                                        Layers.tensor(at, "weight", out, in, kernel[1], kernel[2]), kernel[0])
+                                : Layers.tensor(at, "weight", out, in, kernel[0], kernel[1], kernel[2]))
+                .value();
+        this.bias = parameter("bias", Layers.tensor(at, "bias", out)).value();
+    }
+
+    /// A convolution that keeps all extents: a cube of odd size `kernel`, stride 1, and just enough padding.
+    static CausalConv keepingSize(WeightTree at, int in, int out, int kernel, KernelInflation inflation) {
+        int p = kernel / 2;
+        return new CausalConv(
+                at,
+                in,
+                out,
+                new int[] {kernel, kernel, kernel},
+                causal(new int[] {1, 1, 1}, new int[] {p, p, p}),
+                inflation);
+    }
+
+    /// The geometry of a causal convolution: twice the padding in time in front of the first frame, zeros on all sides
+    /// in
+    /// space.
+    ///
+    /// @param stride in time, rows, columns
+    /// @param padding in time, rows, columns
+    static Convolution causal(int[] stride, int[] padding) {
+        return new Convolution(
+                stride[0],
+                stride[1],
+                stride[2],
+                2 * padding[0],
+                0,
+                padding[1],
+                padding[1],
+                padding[2],
+                padding[2],
+                true);
+    }
+
+    /// Convolves a video or a chunk of one.
+    ///
+    /// @param x `(N, C, T, H, W)`
+    /// @return `(N, O, T', H', W')`
+    Tensor forward(Tensor x, CausalMemory memory) {
+        return forward(x, memory, null);
+    }
+
+    /// Convolves a video or a chunk of one and adds `residual` to the result in the same kernel. An observer sees the
+    /// convolution without it.
+    ///
+    /// @param x `(N, C, T, H, W)`
+    /// @param residual `(N, O, T', H', W')`
+    /// @return `(N, O, T', H', W')`
+    Tensor forward(Tensor x, CausalMemory memory, @Nullable Tensor residual) {
+        if (residual != null && Observer.current() != null) {
+            return Scope.run(() -> Frames.add(forward(x, memory, null), residual));
+        }
+        return observe(Scope.run(() -> {
+            Tensor before = memory.recall(this); // (N, C, kept, H, W) or null
+            Tensor y = convolve(x, before, residual); // (N, O, T', H', W')
+            if (memory.state() != CausalMemory.State.DISABLED && kept() > 0) {
+                memory.keep(this, lastFrames(x, before));
+            }
+            return y;
+        }));
+    }
+
+    private Tensor convolve(Tensor x, @Nullable Tensor before, @Nullable Tensor residual) {
+        if (before != null) {
+            Tensor extended = Frames.concat(List.of(before, x)); // (N, C, kept + T, H, W)
+            return Functional.convolution(withoutRepeats(), extended, weight, bias, residual);
+        }
+        int taps = weight.dim(2);
+        if (taps > 1 && x.dim(2) == 1 && geometry.front() + 1 == taps) {
+            Tensor flat = weight.sum(2); // (O, C, 1, kH, kW)
+            return Functional.convolution(withoutRepeats(), x, flat, bias, residual);
+        }
+        return Functional.convolution(geometry, x, weight, bias, residual);
+    }
+
+    private Convolution withoutRepeats() {
+        Convolution g = geometry;
+        return new Convolution(
+                g.strideT(), g.strideH(), g.strideW(), 0, 0, g.top(), g.bottom(), g.left(), g.right(), false);
+    }
+
+    /// Frames that the windows of the next chunk reach back.
+    private int kept() {
+        return weight.dim(2) - geometry.strideT();
+    }
+
+    /// The last frames of the extended input: of `x`, and where it is too short of what stands in front of it.
+    private Tensor lastFrames(Tensor x, @Nullable Tensor before) {
+        int t = x.dim(2);
+        int missing = kept() - t;
+        if (missing <= 0) {
+            return x.slice(2, t - kept(), t); // (N, C, kept, H, W)
+        }
+        List<Tensor> parts = new ArrayList<>();
+        if (before != null) {
+            parts.add(before.slice(2, Math.max(before.dim(2) - missing, 0), before.dim(2)));
+        } else {
+            for (int i = 0; i < Math.min(missing, geometry.front()); i++) {
+                parts.add(x.slice(2, 0, 1));
+            }
+        }
+        parts.add(x);
+        return Frames.concat(parts); // (N, C, kept, H, W)
+    }
+}
