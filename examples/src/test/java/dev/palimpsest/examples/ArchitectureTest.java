@@ -109,7 +109,8 @@ class ArchitectureTest {
     void threadsAreTheEnginesOwn() {
         noClasses()
                 .should()
-                .callMethodWhere(target(nameMatching("parallel|parallelStream")))
+                .callMethodWhere(target(nameMatching("parallel|parallelStream"))
+                        .and(target(owner(resideInAnyPackage("java.util..")))))
                 .orShould()
                 .dependOnClassesThat()
                 .areAssignableTo(ForkJoinPool.class)
