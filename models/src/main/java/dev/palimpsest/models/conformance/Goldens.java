@@ -1,5 +1,6 @@
 package dev.palimpsest.models.conformance;
 
+import dev.palimpsest.models.vincie.VaeGoldens;
 import java.util.List;
 
 /// All evaluators of golden files that there are.
@@ -8,6 +9,6 @@ public final class Goldens {
 
     /// A runner for every kind of golden file that can be checked.
     public static GoldenRunner runner() {
-        return new GoldenRunner(List.of(new ImageGoldens(), new RandomGoldens(), new TextGoldens()));
+        return new GoldenRunner(List.of(new ImageGoldens(), new RandomGoldens(), new TextGoldens(), new VaeGoldens()));
     }
 }

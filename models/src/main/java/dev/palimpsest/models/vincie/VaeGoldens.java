@@ -16,7 +16,6 @@ import dev.palimpsest.tensor.nn.Observer;
 import dev.palimpsest.weights.WeightTree;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
@@ -110,20 +109,14 @@ public final class VaeGoldens implements GoldenEvaluator {
 
     /// The outputs of all modules by path; the last one where a module runs several times.
     private static Map<String, Tensor> observed(ScopedValue.CallableOp<Tensor, RuntimeException> pass) {
-        Map<String, Shape> shapes = new LinkedHashMap<>();
-        Map<String, float[]> values = new LinkedHashMap<>();
+        Scope scope = Scope.current();
+        Map<String, Tensor> seen = new HashMap<>();
         Scope.run(() -> Observer.observing(
                 (path, output) -> {
-                    shapes.put(path, output.shape());
-                    values.put(path, output.toFloatArray());
+                    seen.put(path, scope.keep(output));
                     return output;
                 },
                 pass));
-        Map<String, Tensor> seen = new HashMap<>();
-        values.forEach((path, v) -> {
-            Shape shape = shapes.getOrDefault(path, Shape.of(v.length));
-            seen.put(path, Tensor.of(v, shape.dims()));
-        });
         return seen;
     }
 
