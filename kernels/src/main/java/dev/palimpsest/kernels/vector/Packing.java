@@ -35,9 +35,45 @@ final class Packing {
         }
     }
 
+    /// Copies a matrix of any strides, one element after another, to rows at a distance of `toStride`.
+    ///
+    /// @param rowStep distance of its rows
+    /// @param step distance of its columns
+    static void rows(
+            MemorySegment from,
+            DType type,
+            long at,
+            long rowStep,
+            long step,
+            int rows,
+            int columns,
+            MemorySegment to,
+            long toAt,
+            long toStride) {
+        if (type == DType.F32) {
+            for (int r = 0; r < rows; r++) {
+                for (int c = 0; c < columns; c++) {
+                    float value = from.get(JAVA_FLOAT_UNALIGNED, (at + r * rowStep + c * step) * 4);
+                    to.set(JAVA_FLOAT_UNALIGNED, toAt + r * toStride + c * 4L, value);
+                }
+            }
+        } else {
+            for (int r = 0; r < rows; r++) {
+                for (int c = 0; c < columns; c++) {
+                    float value = element(from, type, at + r * rowStep + c * step);
+                    to.set(JAVA_FLOAT_UNALIGNED, toAt + r * toStride + c * 4L, value);
+                }
+            }
+        }
+    }
+
     /// Sets `n` elements to zero.
     static void zero(MemorySegment to, long toAt, int n) {
-        for (int i = 0; i < n; i++) {
+        int i = 0;
+        for (; i <= n - LANES; i += LANES) {
+            Simd.store(Simd.zero(), to, toAt + i * 4L);
+        }
+        for (; i < n; i++) {
             to.set(JAVA_FLOAT_UNALIGNED, toAt + i * 4L, 0f);
         }
     }

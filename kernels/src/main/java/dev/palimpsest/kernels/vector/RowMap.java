@@ -53,10 +53,10 @@ final class RowMap {
         return axes == 0 ? at : at + rest * strides[0];
     }
 
-    /// Positions of the `count` rows from `first` on, in elements.
-    void fill(long first, int count, long[] into) {
+    /// Writes the positions of the `count` rows from `first` on, in elements, to `into` from `index` on.
+    void fill(long first, int count, long[] into, int index) {
         for (int i = 0; i < count; i++) {
-            into[i] = at(first + i);
+            into[index + i] = at(first + i);
         }
     }
 

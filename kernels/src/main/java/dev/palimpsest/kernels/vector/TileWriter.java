@@ -52,32 +52,37 @@ final class TileWriter {
         return values;
     }
 
-    /// Where some rows lie in the output, the gate and the residual.
-    static final class Rows {
-        private final long[] out;
-        private final long[] gate;
-        private final long[] residual;
+    /// Where the rows of a task lie in the output, the gate and the residual.
+    final class Rows {
+        private final long[] outAt;
+        private final long[] gateAt;
+        private final long[] residualAt;
 
-        private Rows(long[] out, long[] gate, long[] residual) {
-            this.out = out;
-            this.gate = gate;
-            this.residual = residual;
+        private Rows(long[] outAt, long[] gateAt, long[] residualAt) {
+            this.outAt = outAt;
+            this.gateAt = gateAt;
+            this.residualAt = residualAt;
+        }
+
+        /// Makes `count` rows of the output, from `first` on, the rows from `row` on of the task.
+        Rows set(int row, long first, int count) {
+            out.rows.fill(first, count, outAt, row);
+            if (gate != null) {
+                gate.rows.fill(first, count, gateAt, row);
+            }
+            if (residual != null) {
+                residual.rows.fill(first, count, residualAt, row);
+            }
+            return this;
         }
     }
 
-    /// Looks up `count` rows from `first` on; valid until the workspace is asked for positions again.
-    Rows rows(long first, int count, Workspace workspace) {
-        long[] o = workspace.positions(0, count);
-        long[] g = workspace.positions(1, gate == null ? 0 : count);
-        long[] r = workspace.positions(2, residual == null ? 0 : count);
-        out.rows.fill(first, count, o);
-        if (gate != null) {
-            gate.rows.fill(first, count, g);
-        }
-        if (residual != null) {
-            residual.rows.fill(first, count, r);
-        }
-        return new Rows(o, g, r);
+    /// Room for the places of `count` rows; valid until the workspace is asked for positions again.
+    Rows rows(int count, Workspace workspace) {
+        return new Rows(
+                workspace.positions(0, count),
+                workspace.positions(1, gate == null ? 0 : count),
+                workspace.positions(2, residual == null ? 0 : count));
     }
 
     /// Finishes and writes one tile, whose contents are lost.
@@ -127,7 +132,7 @@ final class TileWriter {
     /// One row whose columns lie densely everywhere.
     private void writeRow(float[] tile, int from, Rows where, int row, int column, int columns) {
         MemorySegment to = out.memory;
-        long at = (where.out[row] + column) * 4;
+        long at = (where.outAt[row] + column) * 4;
         int full = columns / LANES * LANES;
         if (gate == null && residual == null) {
             for (int j = 0; j < full; j += LANES) {
@@ -139,7 +144,7 @@ final class TileWriter {
             return;
         }
         if (gate != null) {
-            long g = (where.gate[row] + column) * 4;
+            long g = (where.gateAt[row] + column) * 4;
             for (int j = 0; j < full; j += LANES) {
                 FloatVector.fromArray(Simd.FLOATS, tile, from + j)
                         .mul(Simd.load(gate.memory, g + j * 4L))
@@ -149,7 +154,7 @@ final class TileWriter {
                 tile[from + j] *= gate.memory.get(JAVA_FLOAT_UNALIGNED, g + j * 4L);
             }
         }
-        long r = residual == null ? 0 : (where.residual[row] + column) * 4;
+        long r = residual == null ? 0 : (where.residualAt[row] + column) * 4;
         for (int j = 0; j < full; j += LANES) {
             FloatVector v = FloatVector.fromArray(Simd.FLOATS, tile, from + j);
             if (residual != null) {
@@ -173,12 +178,12 @@ final class TileWriter {
             for (int r = 0; r < rows; r++) {
                 float v = tile[r * width + j];
                 if (gate != null) {
-                    v *= gate.memory.get(JAVA_FLOAT_UNALIGNED, (where.gate[row + r] + c * gate.step) * 4);
+                    v *= gate.memory.get(JAVA_FLOAT_UNALIGNED, (where.gateAt[row + r] + c * gate.step) * 4);
                 }
                 if (residual != null) {
-                    v += residual.memory.get(JAVA_FLOAT_UNALIGNED, (where.residual[row + r] + c * residual.step) * 4);
+                    v += residual.memory.get(JAVA_FLOAT_UNALIGNED, (where.residualAt[row + r] + c * residual.step) * 4);
                 }
-                out.memory.set(JAVA_FLOAT_UNALIGNED, (where.out[row + r] + c * out.step) * 4, v);
+                out.memory.set(JAVA_FLOAT_UNALIGNED, (where.outAt[row + r] + c * out.step) * 4, v);
             }
         }
     }

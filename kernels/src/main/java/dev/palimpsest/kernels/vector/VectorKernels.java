@@ -26,6 +26,7 @@ public final class VectorKernels implements Kernels {
     private final VectorElementwise elementwise;
     private final Workspace.Pool workspaces = new Workspace.Pool();
     private final VectorMatmul matmul;
+    private final VectorConvolution convolution;
 
     /// A provider with its threads.
     ///
@@ -41,6 +42,7 @@ public final class VectorKernels implements Kernels {
         elementwise = new VectorElementwise(parallel, scratch);
         Tiles tiles = Tiles.of(bits);
         matmul = new VectorMatmul(parallel, tiles, workspaces);
+        convolution = new VectorConvolution(parallel, tiles, workspaces, matmul);
     }
 
     /// Bytes of native memory that the matrix kernels hold for packed operands.
@@ -65,7 +67,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void convolution(Convolution op, NdArray input, NdArray weight, NdArray out, Epilogue epilogue) {
-        scalar.convolution(op, input, weight, out, epilogue);
+        convolution.run(op, input, weight, out, epilogue);
     }
 
     @Override

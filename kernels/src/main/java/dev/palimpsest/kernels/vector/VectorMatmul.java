@@ -261,7 +261,7 @@ final class VectorMatmul {
             int rows = Math.min(groupRows, m - row);
             int blocks = Math.ceilDiv(rows, tiles.rows());
             boolean single = blockK >= k;
-            TileWriter.Rows where = writer.rows(row, rows, workspace);
+            TileWriter.Rows where = writer.rows(rows, workspace).set(0, row, rows);
             long aStride = stride(blockK);
             MemorySegment a = workspace.memory(Workspace.Use.ROWS, aStride * blocks * tiles.rows());
             for (int fromK = 0; fromK < k || fromK == 0; fromK += blockK) {
@@ -409,7 +409,7 @@ final class VectorMatmul {
                 }
             }
         }
-        TileWriter.Rows where = writer.rows(0, m, workspace);
+        TileWriter.Rows where = writer.rows(m, workspace).set(0, 0, m);
         writer.write(result, FEW_ROWS_COLUMNS, where, 0, m, column, columns);
     }
 }
