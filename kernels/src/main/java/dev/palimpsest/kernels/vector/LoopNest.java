@@ -157,21 +157,29 @@ final class LoopNest {
     /// @param weight how many elements of work one element of the nest stands for
     void forEach(Parallel parallel, int chunk, long weight, Task task) {
         int inner = inner();
-        long perRow = Math.ceilDiv(inner, chunk);
-        long pieces = rows() * perRow;
-        if (inner == 0 || pieces == 0) {
+        long pieces = pieces(chunk);
+        if (pieces == 0) {
             return;
         }
         long perTask = Math.max(1, GRAIN / (Math.min(chunk, inner) * weight));
         int tasks = Math.toIntExact(Math.ceilDiv(pieces, perTask));
         parallel.forEach(tasks, t -> {
             long from = t * perTask;
-            long to = Math.min(pieces, from + perTask);
-            pieces(task.start(), from, to, perRow, chunk);
+            forEachPiece(from, Math.min(pieces, from + perTask), chunk, task.start());
         });
     }
 
-    private void pieces(Body body, long from, long to, long perRow, int chunk) {
+    /// Number of pieces of at most `chunk` elements.
+    long pieces(int chunk) {
+        return rows() * Math.ceilDiv(inner(), chunk);
+    }
+
+    /// Runs a body on this thread for the pieces from `from` to `to - 1`, in order.
+    void forEachPiece(long from, long to, int chunk, Body body) {
+        if (from >= to) {
+            return;
+        }
+        long perRow = Math.ceilDiv(inner(), chunk);
         int arrays = start.length;
         int inner = inner();
         long[] row = new long[arrays];

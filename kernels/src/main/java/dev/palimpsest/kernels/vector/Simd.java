@@ -70,6 +70,14 @@ final class Simd {
         v.intoMemorySegment(m, at, ORDER, lanes);
     }
 
+    static IntVector loadInts(MemorySegment m, long at) {
+        return IntVector.fromMemorySegment(INTS, m, at, ORDER);
+    }
+
+    static void store(IntVector v, MemorySegment m, long at) {
+        v.intoMemorySegment(m, at, ORDER);
+    }
+
     static ShortVector loadShorts(MemorySegment m, long at) {
         return ShortVector.fromMemorySegment(SHORTS, m, at, ORDER);
     }

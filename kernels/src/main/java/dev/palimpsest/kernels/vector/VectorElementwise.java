@@ -20,9 +20,9 @@ final class VectorElementwise {
     /// Elements of a row that are worked on at a time; three rows of scratch fit into a second-level cache.
     private static final int CHUNK = 8192;
 
-    private static final Specialized<Unary, UnaryRow> UNARY =
+    static final Specialized<Unary, UnaryRow> UNARY =
             new Specialized<>(UnaryLoop.class, UnaryRow.class, List.of(Unary.values()));
-    private static final Specialized<BinaryRow.Form, BinaryRow> BINARY =
+    static final Specialized<BinaryRow.Form, BinaryRow> BINARY =
             new Specialized<>(BinaryLoop.class, BinaryRow.class, BinaryRow.forms());
 
     private final Parallel parallel;

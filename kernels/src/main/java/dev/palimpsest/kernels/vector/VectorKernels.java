@@ -24,6 +24,10 @@ public final class VectorKernels implements Kernels {
     private final Kernels scalar = new ScalarKernels();
     private final Parallel parallel;
     private final VectorElementwise elementwise;
+    private final VectorCopy copies;
+    private final VectorNorms norms;
+    private final VectorGroupNorm groupNorms;
+    private final VectorSoftmax softmax;
     private final Workspace.Pool workspaces = new Workspace.Pool();
     private final VectorMatmul matmul;
     private final VectorConvolution convolution;
@@ -40,6 +44,10 @@ public final class VectorKernels implements Kernels {
         this.parallel = parallel;
         Scratch scratch = new Scratch();
         elementwise = new VectorElementwise(parallel, scratch);
+        copies = new VectorCopy(parallel, scratch);
+        norms = new VectorNorms(parallel, scratch);
+        groupNorms = new VectorGroupNorm(parallel, scratch);
+        softmax = new VectorSoftmax(parallel, scratch);
         Tiles tiles = Tiles.of(bits);
         matmul = new VectorMatmul(parallel, tiles, workspaces);
         convolution = new VectorConvolution(parallel, tiles, workspaces, matmul);
@@ -77,23 +85,27 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void softmax(NdArray x, NdArray out) {
-        scalar.softmax(x, out);
+        Checks.softmax(x, out);
+        softmax.softmax(x, out);
     }
 
     @Override
     public void rmsNorm(NdArray x, float eps, Affine affine, NdArray out) {
-        scalar.rmsNorm(x, eps, affine, out);
+        Checks.rmsNorm(x, affine, out);
+        norms.rmsNorm(x, eps, affine, out);
     }
 
     @Override
     public void layerNorm(NdArray x, float eps, Affine affine, NdArray out) {
-        scalar.layerNorm(x, eps, affine, out);
+        Checks.layerNorm(x, affine, out);
+        norms.layerNorm(x, eps, affine, out);
     }
 
     @Override
     public void groupNorm(
             NdArray x, int groups, float eps, NdArray weight, NdArray bias, Activation activation, NdArray out) {
-        scalar.groupNorm(x, groups, eps, weight, bias, activation, out);
+        Checks.groupNorm(x, groups, weight, bias, out);
+        groupNorms.groupNorm(x, groups, eps, weight, bias, activation, out);
     }
 
     @Override
@@ -128,17 +140,27 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void argmax(NdArray x, NdArray out) {
-        scalar.argmax(x, out);
+        Checks.argmax(x, out);
+        softmax.argmax(x, out);
     }
 
     @Override
     public void copy(NdArray x, NdArray out) {
-        scalar.copy(x, out);
+        Checks.copy(x, out);
+        if (VectorCopy.canCopy(x.dtype(), out.dtype())) {
+            copies.copy(x.expand(out.shape()), out);
+        } else {
+            scalar.copy(x, out);
+        }
     }
 
     @Override
     public void fill(NdArray out, double value) {
-        scalar.fill(out, value);
+        Checks.fill(out);
+        if (out.elements() > 0) {
+            out.set(value, new int[out.rank()]);
+            copies.spread(out);
+        }
     }
 
     @Override

@@ -1,0 +1,134 @@
+package dev.palimpsest.kernels.vector;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+
+/// Sums down the columns of a matrix of floats whose rows are dense; each column is added from top to bottom.
+///
+/// Four vectors of columns are accumulated in registers at a time. Positions and steps are in bytes.
+final class Columns {
+    private Columns() {}
+
+    /// `y[c] = sum over r of x[r][c]`
+    static void sums(MemorySegment x, long xo, long step, int rows, int columns, MemorySegment y, long yo) {
+        int lanes = Simd.LANES;
+        int i = 0;
+        for (; i <= columns - 4 * lanes; i += 4 * lanes) {
+            four(x, xo + 4L * i, step, rows, y, yo + 4L * i);
+        }
+        for (; i <= columns - lanes; i += lanes) {
+            FloatVector a = Simd.zero();
+            for (int r = 0; r < rows; r++) {
+                a = a.add(Simd.load(x, xo + r * step + 4L * i));
+            }
+            Simd.store(a, y, yo + 4L * i);
+        }
+        if (i < columns) {
+            VectorMask<Float> rest = Simd.first(columns - i);
+            FloatVector a = Simd.zero();
+            for (int r = 0; r < rows; r++) {
+                a = a.add(Simd.load(x, xo + r * step + 4L * i, rest));
+            }
+            Simd.store(a, y, yo + 4L * i, rest);
+        }
+    }
+
+    private static void four(MemorySegment x, long xo, long step, int rows, MemorySegment y, long yo) {
+        int lanes = Simd.LANES;
+        FloatVector a = Simd.zero();
+        FloatVector b = Simd.zero();
+        FloatVector c = Simd.zero();
+        FloatVector d = Simd.zero();
+        for (int r = 0; r < rows; r++) {
+            long at = xo + r * step;
+            a = a.add(Simd.load(x, at));
+            b = b.add(Simd.load(x, at + 4L * lanes));
+            c = c.add(Simd.load(x, at + 8L * lanes));
+            d = d.add(Simd.load(x, at + 12L * lanes));
+        }
+        Simd.store(a, y, yo);
+        Simd.store(b, y, yo + 4L * lanes);
+        Simd.store(c, y, yo + 8L * lanes);
+        Simd.store(d, y, yo + 12L * lanes);
+    }
+
+    /// `y[c] = sum over r of (x[r][c] - means[c])` and, `columns` floats behind, the sums of their squares.
+    static void deviations(
+            MemorySegment x,
+            long xo,
+            long step,
+            int rows,
+            int columns,
+            MemorySegment means,
+            long mo,
+            MemorySegment y,
+            long yo) {
+        int lanes = Simd.LANES;
+        int i = 0;
+        for (; i <= columns - 4 * lanes; i += 4 * lanes) {
+            fourDeviations(x, xo + 4L * i, step, rows, means, mo + 4L * i, y, yo + 4L * i, 4L * columns);
+        }
+        for (; i < columns; i += lanes) {
+            VectorMask<Float> rest = Simd.first(columns - i);
+            FloatVector m = Simd.load(means, mo + 4L * i, rest);
+            FloatVector a = Simd.zero();
+            FloatVector aa = Simd.zero();
+            for (int r = 0; r < rows; r++) {
+                FloatVector v = Simd.load(x, xo + r * step + 4L * i, rest).sub(m);
+                a = a.add(v);
+                aa = v.fma(v, aa);
+            }
+            Simd.store(a, y, yo + 4L * i, rest);
+            Simd.store(aa, y, yo + 4L * (columns + i), rest);
+        }
+    }
+
+    private static void fourDeviations(
+            MemorySegment x,
+            long xo,
+            long step,
+            int rows,
+            MemorySegment means,
+            long mo,
+            MemorySegment y,
+            long yo,
+            long squares) {
+        long v = 4L * Simd.LANES;
+        FloatVector k = Simd.load(means, mo);
+        FloatVector l = Simd.load(means, mo + v);
+        FloatVector m = Simd.load(means, mo + 2 * v);
+        FloatVector n = Simd.load(means, mo + 3 * v);
+        FloatVector a = Simd.zero();
+        FloatVector b = Simd.zero();
+        FloatVector c = Simd.zero();
+        FloatVector d = Simd.zero();
+        FloatVector aa = Simd.zero();
+        FloatVector bb = Simd.zero();
+        FloatVector cc = Simd.zero();
+        FloatVector dd = Simd.zero();
+        for (int r = 0; r < rows; r++) {
+            long at = xo + r * step;
+            FloatVector p = Simd.load(x, at).sub(k);
+            FloatVector q = Simd.load(x, at + v).sub(l);
+            FloatVector s = Simd.load(x, at + 2 * v).sub(m);
+            FloatVector t = Simd.load(x, at + 3 * v).sub(n);
+            a = a.add(p);
+            b = b.add(q);
+            c = c.add(s);
+            d = d.add(t);
+            aa = p.fma(p, aa);
+            bb = q.fma(q, bb);
+            cc = s.fma(s, cc);
+            dd = t.fma(t, dd);
+        }
+        Simd.store(a, y, yo);
+        Simd.store(b, y, yo + v);
+        Simd.store(c, y, yo + 2 * v);
+        Simd.store(d, y, yo + 3 * v);
+        Simd.store(aa, y, yo + squares);
+        Simd.store(bb, y, yo + squares + v);
+        Simd.store(cc, y, yo + squares + 2 * v);
+        Simd.store(dd, y, yo + squares + 3 * v);
+    }
+}
