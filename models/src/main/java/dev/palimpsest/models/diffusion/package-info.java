@@ -1,4 +1,4 @@
-/// Diffusion sampling: schedules, timesteps, samplers and guidance.
+/// Diffusion by rectified flow and its relatives: noise schedules, timesteps, samplers and guidance.
 @NullMarked
 package dev.palimpsest.models.diffusion;
 
