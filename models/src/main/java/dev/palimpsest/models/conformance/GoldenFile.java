@@ -1,5 +1,6 @@
 package dev.palimpsest.models.conformance;
 
+import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.models.json.JsonObject;
 import dev.palimpsest.tensor.Tensor;
@@ -126,6 +127,13 @@ public final class GoldenFile implements AutoCloseable {
         return tensor(key);
     }
 
+    /// Element type of an expected output or gradient.
+    ///
+    /// @param key complete with `out.` or `grad.`
+    public DType expectedType(String key) {
+        return checkpoint.info(key).dtype();
+    }
+
     /// Shape of an expected output or gradient.
     ///
     /// @param key complete with `out.` or `grad.`
@@ -137,7 +145,14 @@ public final class GoldenFile implements AutoCloseable {
     ///
     /// @throws dev.palimpsest.weights.CheckpointException if there are none
     public WeightTree weights() {
-        return WeightTree.of(checkpoint.under(WEIGHT));
+        return WeightTree.of(weightCheckpoint());
+    }
+
+    /// The component's weights as a checkpoint of its own, under their original keys. It is closed with the file.
+    ///
+    /// @throws dev.palimpsest.weights.CheckpointException if there are none
+    public Checkpoint weightCheckpoint() {
+        return checkpoint.under(WEIGHT);
     }
 
     /// Unmaps the file.

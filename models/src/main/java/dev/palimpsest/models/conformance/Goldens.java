@@ -9,6 +9,13 @@ public final class Goldens {
 
     /// A runner for every kind of golden file that can be checked.
     public static GoldenRunner runner() {
-        return new GoldenRunner(List.of(new ImageGoldens(), new RandomGoldens(), new TextGoldens(), new VaeGoldens()));
+        return new GoldenRunner(List.of(
+                new DiffusionGoldens(),
+                new ImageGoldens(),
+                new LayerGoldens(),
+                new NaDitGoldens(),
+                new RandomGoldens(),
+                new TextGoldens(),
+                new VaeGoldens()));
     }
 }
