@@ -33,6 +33,11 @@ public final class PromptIdEmbedding extends Module {
         return width;
     }
 
+    /// The table itself, as [PromptFusion] takes it.
+    public Embedding table() {
+        return embedding;
+    }
+
     /// The vectors of these prompts.
     ///
     /// @param ids numbers from 0, `(n)`, i64 or i32
