@@ -1,5 +1,6 @@
 package dev.palimpsest.tensor;
 
+import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.Map;
@@ -163,7 +164,7 @@ public final class Scope implements AutoCloseable {
                 }
             }
             case Holder holder -> holder.tensors().forEach(this::escape);
-            case Iterable<?> values -> values.forEach(this::escape);
+            case Collection<?> values -> values.forEach(this::escape);
             case Map<?, ?> map -> map.values().forEach(this::escape);
             case Optional<?> optional -> optional.ifPresent(this::escape);
             default -> {}

@@ -7,6 +7,7 @@ import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.kernels.Shape;
 import java.lang.foreign.Arena;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -143,6 +144,12 @@ class ScopeTest {
             assertThat(outer.liveBytes()).isEqualTo(BYTES);
             return null;
         });
+    }
+
+    @Test
+    void aPathIsAnOrdinaryResult() {
+        Path path = Path.of("a", "b");
+        assertThat(Scope.run(() -> path)).isSameAs(path);
     }
 
     @Test
