@@ -1,5 +1,6 @@
 package dev.palimpsest.kernels.vector;
 
+import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /// The family of micro-kernels for one vector width, compiled when first asked for.
@@ -67,7 +68,7 @@ final class Tiles {
         int at = tileRows * (vectors + 1) + tileVectors;
         Tile tile = outer.get(at);
         if (tile == null) {
-            outer.compareAndSet(at, null, TileCompiler.outer(bits, tileRows, tileVectors));
+            outer.compareAndSet(at, null, new Warming(TileCompiler.outer(bits, tileRows, tileVectors), 1));
             tile = outer.get(at);
         }
         return tile;
@@ -77,7 +78,8 @@ final class Tiles {
     Tile inner(int tileRows) {
         Tile tile = inner.get(tileRows);
         if (tile == null) {
-            inner.compareAndSet(tileRows, null, TileCompiler.inner(bits, tileRows, innerColumns(tileRows)));
+            inner.compareAndSet(
+                    tileRows, null, new Warming(TileCompiler.inner(bits, tileRows, innerColumns(tileRows)), lanes));
             tile = inner.get(tileRows);
         }
         return tile;
@@ -92,5 +94,42 @@ final class Tiles {
     /// Lanes of one vector.
     int lanes() {
         return lanes;
+    }
+
+    /// A kernel that is called with short inner dimensions until the just-in-time compiler has counted enough calls.
+    ///
+    /// Until then the kernel runs a few hundred times slower, and it would run through long inner dimensions many times
+    /// over before
+    /// the compiler, which counts calls rather than time, takes notice. Cutting the inner dimension changes no bit.
+    private static final class Warming implements Tile {
+        /// A little more than the 5000 calls after which the JVM compiles a method in full.
+        private static final int CALLS = 6000;
+
+        private static final int STEPS = 4;
+
+        private final Tile kernel;
+        private final int step;
+        private int calls; // concurrent updates may get lost: that delays the change by some calls
+
+        Warming(Tile kernel, int step) {
+            this.kernel = kernel;
+            this.step = step * STEPS;
+        }
+
+        @Override
+        public void accumulate(
+                MemorySegment a, long aAt, long aStride, MemorySegment b, long bAt, long bStride, float[] tile, int k) {
+            int from = 0;
+            if (calls < CALLS) {
+                // along the inner dimension, rows of an inner product advance like those of a
+                long bStep = step == STEPS ? bStride : Float.BYTES;
+                for (; from + step < k && calls < CALLS; from += step, calls++) {
+                    kernel.accumulate(a, aAt + from * 4L, aStride, b, bAt + from * bStep, bStride, tile, step);
+                }
+                kernel.accumulate(a, aAt + from * 4L, aStride, b, bAt + from * bStep, bStride, tile, k - from);
+            } else {
+                kernel.accumulate(a, aAt, aStride, b, bAt, bStride, tile, k);
+            }
+        }
     }
 }
