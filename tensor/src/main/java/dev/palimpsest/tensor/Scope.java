@@ -180,13 +180,13 @@ public final class Scope implements AutoCloseable {
         }
     }
 
-    /// Releases every tensor of this scope. Closing twice is harmless.
+    /// Releases every tensor of this scope. Closing twice is harmless. Any thread may close a scope that nobody is using, so that
+    /// whoever owns a model can also be the one to close it.
     @Override
     public void close() {
         if (closed) {
             return;
         }
-        checkUsable();
         closed = true;
         for (Storage storage : owned) {
             for (Scope s = this; s != null; s = s.parent) {
