@@ -40,6 +40,7 @@ final class MemoryPool {
     private final long maxIdleBytes;
     private long idleLargeBytes;
     private long reservedBytes;
+    private long usedBytes;
 
     MemoryPool(long maxIdleBytes) {
         this.maxIdleBytes = maxIdleBytes;
@@ -47,6 +48,12 @@ final class MemoryPool {
 
     /// A block of at least `bytes` bytes with arbitrary content.
     synchronized Block acquire(long bytes) {
+        Block block = find(bytes);
+        usedBytes += block.bytes();
+        return block;
+    }
+
+    private Block find(long bytes) {
         long size = roundUp(bytes);
         Map.Entry<Long, ArrayDeque<Block>> fit = idle.ceilingEntry(size);
         // A quarter more than asked for is still a fit for large blocks; small classes are powers of two already.
@@ -77,6 +84,7 @@ final class MemoryPool {
 
     /// Takes a block back.
     synchronized void release(Block block) {
+        usedBytes -= block.bytes();
         idle.computeIfAbsent(block.bytes(), b -> new ArrayDeque<>()).push(block);
         if (block.arena != null) {
             idleLarge.addLast(block);
@@ -100,6 +108,11 @@ final class MemoryPool {
         if (block.arena != null) {
             block.arena.close();
         }
+    }
+
+    /// Bytes of the blocks that are out.
+    synchronized long usedBytes() {
+        return usedBytes;
     }
 
     /// Bytes taken from the operating system, in use or idle.

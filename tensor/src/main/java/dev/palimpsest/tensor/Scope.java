@@ -103,6 +103,11 @@ public final class Scope implements AutoCloseable {
         return peakBytes;
     }
 
+    /// Native bytes of all tensors that live at the moment, over all scopes and threads.
+    public static long usedBytes() {
+        return POOL.usedBytes();
+    }
+
     /// Native bytes that the engine's pool holds for tensors at the moment, in use or idle, over all scopes.
     public static long reservedBytes() {
         return POOL.reservedBytes();
@@ -180,7 +185,8 @@ public final class Scope implements AutoCloseable {
         }
     }
 
-    /// Releases every tensor of this scope. Closing twice is harmless. Any thread may close a scope that nobody is using, so that
+    /// Releases every tensor of this scope. Closing twice is harmless. Any thread may close a scope that nobody is
+    /// using, so that
     /// whoever owns a model can also be the one to close it.
     @Override
     public void close() {

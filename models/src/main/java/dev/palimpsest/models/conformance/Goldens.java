@@ -15,6 +15,7 @@ public final class Goldens {
                 new LayerGoldens(),
                 new NaDitGoldens(),
                 new RandomGoldens(),
+                new SessionGoldens(),
                 new TextGoldens(),
                 new VaeGoldens()));
     }

@@ -108,7 +108,8 @@ public final class TextGoldens implements GoldenEvaluator {
                 "out.flat_shapes", rowCounts(flat));
     }
 
-    private static List<int[]> split(Tensor flat, Tensor counts) {
+    /// Texts that lie behind each other, as lists of token ids.
+    static List<int[]> split(Tensor flat, Tensor counts) {
         int[] ids = ints(flat);
         List<int[]> texts = new ArrayList<>();
         int at = 0;
@@ -127,7 +128,7 @@ public final class TextGoldens implements GoldenEvaluator {
         return Tensor.of(Arrays.stream(values).asLongStream().toArray(), values.length, 1);
     }
 
-    private static int[] ints(Tensor t) {
+    static int[] ints(Tensor t) {
         return Arrays.stream(t.toLongArray()).mapToInt(Math::toIntExact).toArray();
     }
 }

@@ -1,6 +1,5 @@
 package dev.palimpsest.models.vincie;
 
-import dev.palimpsest.models.api.EditSession;
 import dev.palimpsest.models.api.ImageEditor;
 import dev.palimpsest.models.image.RgbImage;
 import dev.palimpsest.models.json.JsonObject;
@@ -16,12 +15,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/// VINCIE, in-context image editing (Qu et al. 2025, arXiv 2506.10941): a diffusion transformer that sees all pictures and prompts of
+/// VINCIE, in-context image editing (Qu et al. 2025, arXiv 2506.10941): a diffusion transformer that sees all pictures
+/// and prompts of
 /// a session at once and makes the next picture.
 ///
 /// ```java
 /// try (Vincie vincie = Vincie.load(Path.of("ckpt/VINCIE-3B"))) {
-///     EditSession session = vincie.edit(image, vincie.options().withSeed(1));
+///     VincieSession session = vincie.edit(image, vincie.options().withSeed(1));
 ///     BufferedImage first = session.apply("Lower the pineapple beside her face.");
 ///     BufferedImage second = session.apply("Add a crown to the woman's head.");
 /// }
@@ -48,9 +48,11 @@ public final class Vincie implements ImageEditor<EditOptions> {
         this.checkpoints = checkpoints;
     }
 
-    /// Opens a model folder laid out as the original's: the transformer in `dit.pth`, the autoencoder in `vae.pth`, the text encoder in
+    /// Opens a model folder laid out as the original's: the transformer in `dit.pth`, the autoencoder in `vae.pth`, the
+    /// text encoder in
     /// `llm14b/` (shards with their index, or one file, and `qwen.tiktoken`). Each may also be a safetensors file, as
-    /// `dit.safetensors` and `vae.safetensors`. Sizes are read from the tensors; an optional `config.json` says what they
+    /// `dit.safetensors` and `vae.safetensors`. Sizes are read from the tensors; an optional `config.json` says what
+    /// they
     /// cannot tell.
     ///
     /// Weights are mapped, not read: this takes moments, and memory only as far as it is used.
@@ -143,9 +145,13 @@ public final class Vincie implements ImageEditor<EditOptions> {
         return new VincieSession(this, List.of(RgbImage.of(image)), List.of(), options);
     }
 
-    /// Starts with several pictures that become one (multi-concept composition). Each picture but the last is introduced by a prompt
-    /// of its own, `<IMG1>: ` for the second and so on; the instruction goes to [EditSession#apply] and names pictures by their
-    /// placeholders: `Based on <IMG0>, <IMG1>, a man in <IMG0> with the dog in <IMG1>. Output <IMG2>: `. Prompts are used as they
+    /// Starts with several pictures that become one (multi-concept composition). Each picture but the last is
+    /// introduced by a prompt
+    /// of its own, `<IMG1>: ` for the second and so on; the instruction goes to [VincieSession#apply(String)] and names
+    /// pictures
+    /// by their
+    /// placeholders: `Based on <IMG0>, <IMG1>, a man in <IMG0> with the dog in <IMG1>. Output <IMG2>: `. Prompts are
+    /// used as they
     /// are.
     ///
     /// @param images at least one

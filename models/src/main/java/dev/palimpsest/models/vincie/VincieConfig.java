@@ -8,7 +8,8 @@ import dev.palimpsest.models.diffusion.Timesteps;
 import dev.palimpsest.models.json.JsonObject;
 import java.util.Locale;
 
-/// What the weights of a VINCIE model do not tell: how it was trained to be sampled, and the settings to edit with by default.
+/// What the weights of a VINCIE model do not tell: how it was trained to be sampled, and the settings to edit with by
+/// default.
 ///
 /// @param dit settings of the transformer, perhaps empty; see [NaDitConfig#of]
 /// @param vae settings of the autoencoder, perhaps empty; see [CausalVideoVaeConfig#of]

@@ -12,10 +12,12 @@ import dev.palimpsest.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The stations of an edit as functions on tensors, in the order in which a turn passes them: [#pixels], [#encodeImages],
+/// The stations of an edit as functions on tensors, in the order in which a turn passes them: [#pixels],
+/// [#encodeImages],
 /// [#condition], [#encodeText], [#denoise], [#decode].
 ///
-/// All pictures of a turn, the given ones and the one to be made, are frames of one latent video; T counts the given ones, h and w
+/// All pictures of a turn, the given ones and the one to be made, are frames of one latent video; T counts the given
+/// ones, h and w
 /// are an eighth of the pixels.
 ///
 /// @param dit the denoiser
@@ -32,7 +34,8 @@ public record VinciePipeline(
     public VinciePipeline {
         int latent = vae.config().latentChannels();
         if (dit.config().vidOutChannels() != latent || dit.config().vidInChannels() != 2 * latent + 1) {
-            throw new IllegalArgumentException("the transformer takes " + dit.config().vidInChannels()
+            throw new IllegalArgumentException("the transformer takes "
+                    + dit.config().vidInChannels()
                     + " channels and gives " + dit.config().vidOutChannels() + ", which does not fit the autoencoder's "
                     + latent + " (it must take twice as many and one)");
         }
@@ -53,7 +56,8 @@ public record VinciePipeline(
         return all;
     }
 
-    /// Prepares pictures: all of them in the size of the first (as PIL resizes), cropped to the aspect ratio, resized to the area
+    /// Prepares pictures: all of them in the size of the first (as PIL resizes), cropped to the aspect ratio, resized
+    /// to the area
     /// of `resolution * resolution` pixels, cropped to whole patches, from -1 to 1.
     ///
     /// @return `(3, T, H, W)`
@@ -98,7 +102,8 @@ public record VinciePipeline(
         });
     }
 
-    /// Puts the latents of the given pictures and an empty frame for the picture to be made behind each other, with a mask that is 1
+    /// Puts the latents of the given pictures and an empty frame for the picture to be made behind each other, with a
+    /// mask that is 1
     /// for the given ones.
     ///
     /// @param latents as sampled from the encoder's distribution, `(T, 16, 1, h, w)`
@@ -123,7 +128,7 @@ public record VinciePipeline(
     public Tensor encodeText(List<int[]> prompts, Cancellation cancellation) {
         return Scope.run(() -> {
             QwenEncoder.Encoded encoded = text.encode(prompts, cancellation);
-            return fusion.fuse(encoded.embeddings(), encoded.lengths(), promptIds);
+            return fusion.fuse(encoded.embeddings(), encoded.lengths(), promptIds.table());
         });
     }
 
@@ -169,8 +174,7 @@ public record VinciePipeline(
     /// @param txt `(L, width)`
     /// @return `(positions, 16)`
     public Tensor predict(Tensor vid, VideoShape shape, Tensor txt, double t, Cancellation cancellation) {
-        return Scope.run(
-                () -> dit.forward(PackedInput.of(vid, shape, txt, t), AttentionLayout.FULL, cancellation));
+        return Scope.run(() -> dit.forward(PackedInput.of(vid, shape, txt, t), AttentionLayout.FULL, cancellation));
     }
 
     /// Decodes one frame.

@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /// A session of [Vincie]: every turn shows the model all pictures and prompts so far.
 ///
-/// What a turn need not compute again (encoded pictures and prompts) is kept between turns on the Java heap, so a session that is
+/// What a turn need not compute again (encoded pictures and prompts) is kept between turns on the Java heap, so a
+/// session that is
 /// dropped leaves nothing behind.
 public final class VincieSession implements EditSession {
     private static final Pattern OUTER_STOPS = Pattern.compile("^\\.+|\\.+$");
@@ -56,7 +57,8 @@ public final class VincieSession implements EditSession {
         return apply(prompt, 1).getFirst();
     }
 
-    /// Applies the next instruction several times, with the seeds from the options' on upwards. The session goes on with the last
+    /// Applies the next instruction several times, with the seeds from the options' on upwards. The session goes on
+    /// with the last
     /// picture.
     ///
     /// @param repeats how many pictures to make, at least 1
@@ -166,7 +168,7 @@ public final class VincieSession implements EditSession {
         VinciePipeline pipeline = vincie.pipeline();
         int[] lengths = states.stream().mapToInt(k -> k.dims[0]).toArray();
         Tensor packed = Tensor.concat(states.stream().map(Kept::tensor).toList(), 0); // (sum of lengths, width)
-        return pipeline.fusion().fuse(packed, lengths, pipeline.promptIds());
+        return pipeline.fusion().fuse(packed, lengths, pipeline.promptIds().table());
     }
 
     /// Token states of one prompt. They do not depend on the other prompts, so they are good for the whole session.
