@@ -1,6 +1,10 @@
 package dev.palimpsest.weights;
 
+import java.io.IOException;
 import java.io.Serial;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
@@ -51,6 +55,16 @@ public final class CheckpointException extends RuntimeException {
     /// What is wrong, without the path.
     public String reason() {
         return reason;
+    }
+
+    /// What an input or output error says, without the path, which the message has already.
+    static String describe(IOException e) {
+        String reason = e instanceof FileSystemException f ? f.getReason() : e.getMessage();
+        return switch (e) {
+            case ClosedByInterruptException _ -> "the thread was interrupted";
+            case AccessDeniedException _ -> "permission denied";
+            default -> reason == null ? e.getClass().getSimpleName() : printable(reason, LONGEST_QUOTE);
+        };
     }
 
     /// Text that a file supplied, made fit for a message: in quotes, on one line, cut when long.

@@ -48,7 +48,7 @@ final class MappedFile implements AutoCloseable {
             throw new CheckpointException(path, "does not exist", e);
         } catch (IOException e) {
             arena.close();
-            throw new CheckpointException(path, "cannot be read: " + e.getMessage(), e);
+            throw new CheckpointException(path, "cannot be read: " + CheckpointException.describe(e), e);
         }
     }
 

@@ -37,10 +37,15 @@ public sealed interface PickleValue {
     /// An integer of any size.
     ///
     /// @param value the integer
-    record Int(BigInteger value) implements PickleValue {
+    record Int(BigInteger value) implements PickleValue, Comparable<Int> {
         /// An integer of at most 64 bits.
         public static Int of(long value) {
             return new Int(BigInteger.valueOf(value));
+        }
+
+        @Override
+        public int compareTo(Int other) {
+            return value.compareTo(other.value);
         }
 
         @Override
@@ -52,7 +57,12 @@ public sealed interface PickleValue {
     /// A floating-point number.
     ///
     /// @param value the number
-    record Real(double value) implements PickleValue {
+    record Real(double value) implements PickleValue, Comparable<Real> {
+        @Override
+        public int compareTo(Real other) {
+            return Double.compare(value, other.value);
+        }
+
         @Override
         public String toString() {
             return Double.toString(value);
@@ -62,7 +72,12 @@ public sealed interface PickleValue {
     /// A string.
     ///
     /// @param value its text
-    record Text(String value) implements PickleValue {
+    record Text(String value) implements PickleValue, Comparable<Text> {
+        @Override
+        public int compareTo(Text other) {
+            return value.compareTo(other.value);
+        }
+
         @Override
         public String toString() {
             return value;
@@ -70,7 +85,7 @@ public sealed interface PickleValue {
     }
 
     /// A string of bytes.
-    final class Bytes implements PickleValue {
+    final class Bytes implements PickleValue, Comparable<Bytes> {
         private final byte[] value;
 
         Bytes(byte[] value) {
@@ -80,6 +95,11 @@ public sealed interface PickleValue {
         /// A copy of the bytes.
         public byte[] toArray() {
             return value.clone();
+        }
+
+        @Override
+        public int compareTo(Bytes other) {
+            return Arrays.compare(value, other.value);
         }
 
         @Override

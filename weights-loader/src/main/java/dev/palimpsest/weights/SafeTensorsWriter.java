@@ -8,10 +8,10 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -21,7 +21,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
-import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.ObjectWriteContext;
 import tools.jackson.core.json.JsonFactory;
@@ -65,20 +64,22 @@ public final class SafeTensorsWriter {
     /// Adds a line of metadata, replacing an earlier one of the same key.
     ///
     /// @return this
+    /// @throws IllegalArgumentException if the text is not valid Unicode
     public SafeTensorsWriter metadata(String key, String value) {
-        metadata.put(key, value);
+        metadata.put(unicode(key), unicode(value));
         return this;
     }
 
     /// Adds a tensor with any strides. Its elements are read when the file is written.
     ///
     /// @return this
-    /// @throws IllegalArgumentException if there is a tensor of this name already, or the name is the format's own
+    /// @throws IllegalArgumentException if there is a tensor of this name already, or the name is the format's own or
+    ///     not valid Unicode
     public SafeTensorsWriter add(String name, NdArray tensor) {
         if (name.equals(SafeTensorsHeader.METADATA)) {
             throw new IllegalArgumentException("a tensor cannot be called " + name);
         }
-        if (tensors.putIfAbsent(name, tensor) != null) {
+        if (tensors.putIfAbsent(unicode(name), tensor) != null) {
             throw new IllegalArgumentException("there are two tensors called " + CheckpointException.quote(name));
         }
         return this;
@@ -95,6 +96,9 @@ public final class SafeTensorsWriter {
         if (Files.isDirectory(target) || target.getFileName() == null) {
             throw new CheckpointException(path, "cannot be written: it is a folder");
         }
+        if (target.getParent() == null || !Files.isDirectory(target.getParent())) {
+            throw new CheckpointException(path, "cannot be written: its folder does not exist");
+        }
         Path temporary = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
         try {
             try (FileChannel channel =
@@ -108,10 +112,8 @@ public final class SafeTensorsWriter {
                 channel.force(true);
             }
             move(temporary, target);
-        } catch (NoSuchFileException e) {
-            throw new CheckpointException(path, "cannot be written: its folder does not exist", e);
         } catch (IOException e) {
-            throw new CheckpointException(path, "cannot be written: " + e.getMessage(), e);
+            throw new CheckpointException(path, "cannot be written: " + CheckpointException.describe(e), e);
         } finally {
             deleteQuietly(temporary);
         }
@@ -180,8 +182,6 @@ public final class SafeTensorsWriter {
                 out.writeEndObject();
             });
             out.writeEndObject();
-        } catch (JacksonException e) {
-            throw new CheckpointException(path, "cannot be written: a name is not valid Unicode", e);
         }
         int length = Math.ceilDiv(json.size(), 8) * 8;
         if (length > SafeTensorsHeader.LONGEST) {
@@ -198,6 +198,14 @@ public final class SafeTensorsWriter {
             header.put((byte) ' ');
         }
         return header.array();
+    }
+
+    /// Half of a surrogate pair would become a header that no reader accepts.
+    private static String unicode(String text) {
+        if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+            throw new IllegalArgumentException(CheckpointException.quote(text) + " is not valid Unicode");
+        }
+        return text;
     }
 
     private static long bytes(NdArray tensor) {

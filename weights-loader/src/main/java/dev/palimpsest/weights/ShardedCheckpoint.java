@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -174,9 +175,15 @@ public final class ShardedCheckpoint implements Checkpoint {
             return files.filter(Files::isRegularFile)
                     .sorted(Comparator.comparing(ShardedCheckpoint::fileName))
                     .toList();
-        } catch (IOException | UncheckedIOException e) {
-            throw new CheckpointException(folder, "cannot be listed: " + e.getMessage(), e);
+        } catch (UncheckedIOException e) {
+            throw unlisted(folder, Objects.requireNonNull(e.getCause()));
+        } catch (IOException e) {
+            throw unlisted(folder, e);
         }
+    }
+
+    private static CheckpointException unlisted(Path folder, IOException e) {
+        return new CheckpointException(folder, "cannot be listed: " + CheckpointException.describe(e), e);
     }
 
     /// The content of an index file.

@@ -32,7 +32,7 @@ public final class TorchFile implements Checkpoint {
     public static final long LARGEST_UNPACKED = 1L << 30;
 
     private static final String PICKLE = "/data.pkl";
-    private static final long LARGEST_PICKLE = 256L << 20;
+    private static final long LARGEST_PICKLE = 64L << 20;
 
     /// What a legacy file begins with, as a number: the bytes below.
     private static final BigInteger LEGACY_MAGIC = new BigInteger("1950a86a20f9469cfc6c", 16);

@@ -19,6 +19,12 @@ final class TorchGlobals {
     /// A tensor that repeats its elements (a stride of 0) may have only so many, for a copy of it takes real memory.
     private static final long MOST_REPEATED = 1L << 28;
 
+    /// Calls can make much of little, again and again; so there is a limit to what all of them together may make.
+    private static final long MOST_BUILT_BYTES = 256L << 20;
+
+    /// About as much as an object or an entry of a map takes.
+    private static final long OBJECT_BYTES = 64;
+
     private static final Map<String, DType> STORAGES = Map.ofEntries(
             Map.entry("FloatStorage", DType.F32),
             Map.entry("DoubleStorage", DType.F64),
@@ -49,6 +55,7 @@ final class TorchGlobals {
             Map.entry("bool", DType.BOOL));
 
     private final Map<String, TorchStorage.Key> storages = new LinkedHashMap<>();
+    private long builtBytes;
 
     /// Something that a pickle named.
     sealed interface Global {}
@@ -173,7 +180,7 @@ final class TorchGlobals {
     }
 
     /// Arguments: storage, offset, size, stride, requires_grad, backward_hooks, then the type for v3, then metadata.
-    private static PickleValue.Tensor tensor(
+    private PickleValue.Tensor tensor(
             Function function, List<Object> arguments, int least, int most, @Nullable DType untyped) {
         require(
                 arguments.size() >= least && arguments.size() <= most,
@@ -194,6 +201,7 @@ final class TorchGlobals {
                 strides.length == dims.length,
                 "a tensor of shape " + info.shape() + " has " + strides.length + " strides");
         checkReach(info, storage, elements, offset, strides);
+        charge(2 * OBJECT_BYTES + 16L * dims.length);
         return new PickleValue.Tensor(info, storage, offset, strides);
     }
 
@@ -239,7 +247,7 @@ final class TorchGlobals {
         return new TupleNode(Kind.SIZE, items(arguments.getFirst()));
     }
 
-    private static PickleValue.Bytes encode(List<Object> arguments) {
+    private PickleValue.Bytes encode(List<Object> arguments) {
         if (arguments.size() != 2
                 || !(arguments.get(0) instanceof PickleValue.Text(String text))
                 || !(arguments.get(1) instanceof PickleValue.Text(String codec))
@@ -247,6 +255,7 @@ final class TorchGlobals {
                 || text.chars().anyMatch(c -> c > 0xff)) {
             throw new Refused("_codecs.encode is used for something else than bytes");
         }
+        charge(text.length());
         return new PickleValue.Bytes(text.getBytes(StandardCharsets.ISO_8859_1));
     }
 
@@ -258,6 +267,7 @@ final class TorchGlobals {
             for (Object pair : items(arguments.getFirst())) {
                 List<Object> keyAndValue = items(pair);
                 require(keyAndValue.size() == 2, "an item of an OrderedDict is not a pair");
+                charge(OBJECT_BYTES);
                 put(dict, keyAndValue.get(0), keyAndValue.get(1));
             }
         }
@@ -286,6 +296,11 @@ final class TorchGlobals {
             throw new Refused(what + " is not an integer of 64 bits");
         }
         return number.longValue();
+    }
+
+    private void charge(long bytes) {
+        builtBytes += bytes;
+        require(builtBytes <= MOST_BUILT_BYTES, "the pickle builds more than " + MOST_BUILT_BYTES + " bytes by calls");
     }
 
     private static void require(boolean condition, String otherwise) {

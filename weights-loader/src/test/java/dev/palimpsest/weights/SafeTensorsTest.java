@@ -85,7 +85,8 @@ class SafeTensorsTest {
     @Test
     void dataAtAnOddOffsetCanBeRead() throws IOException {
         String header = """
-                {"w":{"dtype":"F32","shape":[2],"data_offsets":[1,9]},"m":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""";
+                {"w":{"dtype":"F32","shape":[2],"data_offsets":[1,9]},\
+                "m":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""";
         byte[] data = new byte[9];
         System.arraycopy(floats(0.1f, 3), 0, data, 1, 8);
         try (Checkpoint c = Checkpoint.open(write(SafeTensorsBytes.file(header, data)))) {
@@ -246,13 +247,13 @@ class SafeTensorsTest {
     void randomDamageGivesEitherAReadableFileOrACheckpointException() throws IOException {
         Random random = new Random(1);
         int refused = 0;
-        for (int i = 0; i < 2000; i++) {
+        for (int i = 0; i < 1000; i++) {
             byte[] bytes = two();
             for (int flips = 1 + random.nextInt(3); flips > 0; flips--) {
                 bytes[random.nextInt(bytes.length)] ^= (byte) (1 << random.nextInt(8));
             }
             refused += Damage.readEverything(write(bytes)) ? 0 : 1;
         }
-        assertThat(refused).isBetween(1000, 1999);
+        assertThat(refused).isBetween(500, 999);
     }
 }
