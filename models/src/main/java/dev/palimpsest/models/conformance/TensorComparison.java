@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 /// How a computed tensor compares with the expected one.
 ///
 /// @param key name of the tensor in the file
-/// @param relL2 `||a - b|| / ||b||`; `||a - b||` if the expected tensor is zero; NaN if they could not be compared
+/// @param relL2 `||a - b|| / ||b||`, infinite if only the expected tensor is zero; NaN if they could not be compared
 /// @param maxAbs largest difference of two elements; NaN if they could not be compared
 /// @param passed the verdict
 /// @param problem what is wrong, in words; empty if the tensor passed
@@ -128,7 +128,7 @@ public record TensorComparison(String key, double relL2, double maxAbs, boolean 
 
         double relL2() {
             double norm = Math.sqrt(expectedSquares);
-            return norm == 0 ? Math.sqrt(squares) : Math.sqrt(squares) / norm;
+            return squares == 0 ? 0 : Math.sqrt(squares) / norm;
         }
     }
 }
