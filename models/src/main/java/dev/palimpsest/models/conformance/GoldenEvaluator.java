@@ -7,8 +7,7 @@ import java.util.Set;
 /// Computes the outputs of one family of golden files again.
 ///
 /// An evaluator knows kinds, never file names: everything it needs comes from the file's config, the names and shapes
-/// of its
-/// tensors and its metadata.
+/// of its tensors and its metadata.
 public interface GoldenEvaluator {
     /// The kinds that this evaluator understands.
     Set<String> kinds();
@@ -18,8 +17,7 @@ public interface GoldenEvaluator {
     /// Runs inside a scope; what it returns is kept until it was compared.
     ///
     /// @return tensors by the keys of the file, complete with `out.` or `grad.`; entries that the file does not expect
-    /// are ignored,
-    ///     entries that it expects and does not get are failures
+    ///     are ignored, entries that it expects and does not get are failures
     Map<String, Tensor> evaluate(GoldenFile file);
 
     /// How close an output must be. By default floating-point numbers have the file's tolerance, everything else is

@@ -13,8 +13,8 @@ import java.util.Map;
 import java.util.Set;
 
 /// A safetensors file with one case: `weight.<original state-dict key>`, inputs `in.*`, expected outputs `out.*`,
-/// expected
-/// gradients `grad.*`, and as metadata the `kind` of component, its `config` (JSON) and the tolerance `tol` (JSON).
+/// expected gradients `grad.*`, and as metadata the `kind` of component, its `config` (JSON) and the tolerance `tol`
+/// (JSON).
 ///
 /// Tensors are views of the mapped file and live until [#close].
 public final class GoldenFile implements AutoCloseable {

@@ -6,8 +6,7 @@ public sealed interface Tolerance {
     record Exact() implements Tolerance {}
 
     /// `||a - b|| / ||b|| <= relL2` in the Euclidean norm. Where the expected tensor is all but zero (no element of a
-    /// magnitude
-    /// above `maxAbs`) a relative error says nothing, and `max|a - b| <= maxAbs` is enough.
+    /// magnitude above `maxAbs`) a relative error says nothing, and `max|a - b| <= maxAbs` is enough.
     ///
     /// @param relL2 largest relative error of the tensor as a whole
     /// @param maxAbs largest error of one element where the tensor is all but zero

@@ -5,17 +5,15 @@ import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 
 /// Integrates the path from noise to sample with Euler's method: at every time the denoiser's prediction says where
-/// both ends of
-/// the path lie, and the state moves along the straight line between them to the next time (DDIM; Song et al. 2020,
-/// arXiv
-/// 2010.02502, equation 12 with eta = 0; for rectified flow Euler's method, Liu et al. 2022, arXiv 2209.03003).
+/// both ends of the path lie, and the state moves along the straight line between them to the next time (DDIM; Song et
+/// al. 2020, arXiv 2010.02502, equation 12 with eta = 0; for rectified flow Euler's method, Liu et al. 2022, arXiv
+/// 2209.03003).
 ///
 /// @param schedule how samples turn into noise
 /// @param timesteps when the denoiser is asked
 /// @param prediction what the denoiser predicts
 /// @param toEndpoint whether the result is the clean sample predicted at the last time (as many predictions as times)
-/// or the
-///     state at the last time (one prediction less)
+///     or the state at the last time (one prediction less)
 public record EulerSampler(Schedule schedule, Timesteps timesteps, Prediction prediction, boolean toEndpoint) {
     /// A sampler that goes on to the clean sample.
     public EulerSampler(Schedule schedule, Timesteps timesteps, Prediction prediction) {

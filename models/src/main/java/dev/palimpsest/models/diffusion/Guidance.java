@@ -4,14 +4,12 @@ import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import java.util.stream.IntStream;
 
-/// Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598): pushes a prediction made with the prompt (positive)
-/// away from one
-/// made with another prompt or none (negative).
+/// Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598): pushes a prediction made with the prompt
+/// (positive) away from one made with another prompt or none (negative).
 ///
 /// @param scale how far; 1 leaves the positive prediction alone
 /// @param rescale how much of the positive prediction's deviation is restored, 0 to 1 (Lin et al. 2023, arXiv
-/// 2305.08891,
-///     section 3.4)
+///     2305.08891, section 3.4)
 /// @param partial the share of the steps that are guided, counted from the first; the steps after have the scale 1
 public record Guidance(double scale, double rescale, double partial) {
     /// Guidance with checked settings.
@@ -46,8 +44,8 @@ public record Guidance(double scale, double rescale, double partial) {
         return scaleAt(step, steps) != 1;
     }
 
-    /// The guided prediction, `c = negative + scale (positive - negative)`; with `rescale` r it is multiplied by
-    /// `r std(positive) / std(c) + (1 - r)`, the standard deviations being unbiased and taken over all axes but the
+    /// The guided prediction, `c = negative + scale (positive - negative)`; with `rescale` r it is multiplied by `r
+    /// std(positive) / std(c) + (1 - r)`, the standard deviations being unbiased and taken over all axes but the
     /// first.
     ///
     /// @param positive `(n, ...)`

@@ -9,7 +9,6 @@ public enum Prediction {
     /// The velocity `A x_T - B x_0` (Salimans & Ho 2022, arXiv 2202.00512).
     V_COS,
     /// The velocity `x_T - x_0` of the straight line between both (Liu et al. 2022, arXiv 2209.03003; Lipman et al.
-    /// 2022,
-    /// arXiv 2210.02747).
+    /// 2022, arXiv 2210.02747).
     V_LERP
 }

@@ -15,10 +15,8 @@ public final class Timesteps {
     }
 
     /// Evenly spaced times that begin at the end T, `u_i = 1 - i/steps` for i from 0 to steps - 1 ("trailing", Lin et
-    /// al. 2023,
-    /// arXiv 2305.08891), moved toward the noise by `u' = shift u / (1 + (shift - 1) u)` (Esser et al. 2024, arXiv
-    /// 2403.03206,
-    /// equation 23), times T.
+    /// al. 2023, arXiv 2305.08891), moved toward the noise by `u' = shift u / (1 + (shift - 1) u)` (Esser et al. 2024,
+    /// arXiv 2403.03206, equation 23), times T.
     ///
     /// There are exactly `steps` of them.
     ///

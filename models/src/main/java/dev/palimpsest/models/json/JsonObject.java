@@ -20,8 +20,7 @@ import tools.jackson.core.json.JsonFactory;
 /// A JSON object whose fields are read by name and type.
 ///
 /// A field that is absent or null is the same; a field of another type than asked for is a [JsonException] that names
-/// the
-/// document, the field and what it holds.
+/// the document, the field and what it holds.
 public final class JsonObject {
     private static final JsonFactory FACTORY = new JsonFactory();
 

@@ -12,14 +12,11 @@ public sealed interface AttentionLayout {
     record Full() implements AttentionLayout {}
 
     /// A sample is a sequence of images and texts. A token sees its own block, which is one image or one text, and all
-    /// blocks
-    /// before it (VINCIE, Qu et al. 2025, arXiv 2506.10941, first version). Earlier blocks do not depend on later ones,
-    /// so their
-    /// keys and values can be kept from turn to turn; see [KeyValueCache].
+    /// blocks before it (VINCIE, Qu et al. 2025, arXiv 2506.10941, first version). Earlier blocks do not depend on
+    /// later ones, so their keys and values can be kept from turn to turn; see [KeyValueCache].
     ///
     /// Rotary positions keep that property: a frame's position in time counts the text before the frame and not, as
-    /// with
-    /// full attention, all text of the sample.
+    /// with full attention, all text of the sample.
     ///
     /// @param samples the blocks of each sample, in order
     record BlockCausal(List<List<Block>> samples) implements AttentionLayout {

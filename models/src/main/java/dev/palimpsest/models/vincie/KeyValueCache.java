@@ -7,8 +7,7 @@ import dev.palimpsest.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /// The keys and values of all blocks that a block-causal transformer has seen, for every layer and sample, so that the
-/// next turn
-/// computes its own tokens only; see [NaDit#extend].
+/// next turn computes its own tokens only; see [NaDit#extend].
 ///
 /// Keys are kept after normalisation and rotary embedding. Use a cache with one model only, and from one thread.
 public final class KeyValueCache implements AutoCloseable {
@@ -63,8 +62,7 @@ public final class KeyValueCache implements AutoCloseable {
     }
 
     /// Makes room for the tokens of a call. Called before the call opens its own scopes, so that the memory is counted
-    /// where the
-    /// cache is used.
+    /// where the cache is used.
     void reserve(NaDitConfig model, TokenLayout layout) {
         if (closed) {
             throw new IllegalStateException("key/value cache: it is closed");

@@ -27,20 +27,15 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /// VINCIE's native-resolution diffusion transformer (Qu et al. 2025, arXiv 2506.10941): predicts the velocity of noisy
-/// video
-/// latents in the light of text, as an MM-DiT (Esser et al. 2024, arXiv 2403.03206) whose first blocks have separate
-/// weights for video
-/// and text and whose other blocks share theirs.
+/// video latents in the light of text, as an MM-DiT (Esser et al. 2024, arXiv 2403.03206) whose first blocks have
+/// separate weights for video and text and whose other blocks share theirs.
 ///
 /// Samples of different sizes are packed behind each other ([PackedInput]). In the comments Lv is the number of video
-/// tokens of all
-/// samples, Lt that of text tokens, L = Lv + Lt, b the number of samples and dim the hidden width.
+/// tokens of all samples, Lt that of text tokens, L = Lv + Lt, b the number of samples and dim the hidden width.
 ///
 /// An [dev.palimpsest.tensor.nn.Observer] sees `vid_in`, `emb_in`, `blocks.0.vid`, `blocks.0.txt`, ..., `vid_out` and
-/// every linear
-/// layer and normalisation in between. What comes out of `attn.proj_out` and `mlp.proj_out` includes gate and residual,
-/// because they
-/// are computed in one go.
+/// every linear layer and normalisation in between. What comes out of `attn.proj_out` and `mlp.proj_out` includes gate
+/// and residual, because they are computed in one go.
 public final class NaDit extends Module {
     /// What wrappers leave in the names of some checkpoints.
     private static final String WRAPPER = "_flops_wrap_module.";
@@ -105,8 +100,7 @@ public final class NaDit extends Module {
     }
 
     /// Predicts the velocity of the next blocks of samples whose earlier blocks are in a cache. With the same timestep
-    /// the numbers are
-    /// those of a block-causal [#forward] of all blocks at once.
+    /// the numbers are those of a block-causal [#forward] of all blocks at once.
     ///
     /// A turn denoises its picture with `keep` off, step by step, and at last feeds the finished picture with `keep`
     /// on.
@@ -148,8 +142,7 @@ public final class NaDit extends Module {
     }
 
     /// Runs blocks `from` to `to`, each half in a scope of its own: states between blocks are released as soon as they
-    /// can be,
-    /// and at no time more than the logarithm of the number of blocks are alive.
+    /// can be, and at no time more than the logarithm of the number of blocks are alive.
     private Streams through(int from, int to, Streams x, Pass pass, Cancellation cancellation) {
         if (to - from == 1) {
             cancellation.check();
@@ -254,7 +247,8 @@ public final class NaDit extends Module {
             return Objects.requireNonNull(rotations.get(rope.frequencies()), "a rotary embedding unknown to this pass");
         }
 
-        /// The parts, `(Lv, ...)` and `(Lt, ...)` or one `(L, ...)`, together and in the attention's order, `(L, ...)`.
+        /// The parts, `(Lv, ...)` and `(Lt, ...)` or one `(L, ...)`, together and in the attention's order, `(L,
+        /// ...)`.
         Tensor inAttentionOrder(List<Tensor> parts) {
             Tensor all = parts.size() == 1 ? parts.getFirst() : Tensor.concat(parts, 0);
             return order == null ? all : all.indexSelect(order);
@@ -334,9 +328,8 @@ public final class NaDit extends Module {
         }
 
         /// `[sin(t f_i), cos(t f_i)]` with `f_i = 10000^(-i / half)`, sines first (Vaswani et al. 2017, arXiv
-        /// 1706.03762, section
-        /// 3.5). Frequencies and angles are rounded to f32 as in the original, which at t near 1000 shows in the fifth
-        /// digit.
+        /// 1706.03762, section 3.5). Frequencies and angles are rounded to f32 as in the original, which at t near
+        /// 1000 shows in the fifth digit.
         ///
         /// @param t `(b)`
         /// @return `(b, width)`
@@ -536,8 +529,7 @@ public final class NaDit extends Module {
     /// Joint attention of video and text: every stream has its own projections, and the softmax runs over both.
     ///
     /// Queries and keys are normalised per head before the rotary embedding (Henry et al. 2020, arXiv 2010.04245;
-    /// Dehghani et al. 2023,
-    /// arXiv 2302.05442). Keys `proj_qkv`, `proj_out`, `norm_q`, `norm_k`, `rope`.
+    /// Dehghani et al. 2023, arXiv 2302.05442). Keys `proj_qkv`, `proj_out`, `norm_q`, `norm_k`, `rope`.
     public static final class MmAttention extends Module {
         private final int layer;
         private final int heads;
@@ -640,14 +632,11 @@ public final class NaDit extends Module {
     }
 
     /// Rotary embedding over the three axes time, row and column (Su et al. 2021, arXiv 2104.09864): a third of the
-    /// rotated
-    /// elements for each, adjacent elements being pairs. Video token (t, h, w) stands at `(text length + t, h, w)`,
-    /// text token i at
-    /// `(i, i, i)`.
+    /// rotated elements for each, adjacent elements being pairs. Video token (t, h, w) stands at `(text length + t, h,
+    /// w)`, text token i at `(i, i, i)`.
     ///
     /// With `d = floor(rope_dim / 3)` an axis has the frequencies `10000^(-2i / d)` for i below `floor(d / 2)`. The
-    /// elements behind the
-    /// three axes stay as they are. Key `rope.freqs`, which older checkpoints may lack.
+    /// elements behind the three axes stay as they are. Key `rope.freqs`, which older checkpoints may lack.
     public static final class MmRope extends Module {
         private static final double THETA = 10_000;
 
@@ -757,10 +746,9 @@ public final class NaDit extends Module {
         }
     }
 
-    /// Modulation with a single time embedding for all layers, to which every layer adds learned vectors (adaLN-single;
-    /// Chen et al. 2023,
-    /// arXiv 2310.00426). The scale is used as it is, without "1 +". Keys `attn_shift`, `attn_scale`, `attn_gate`,
-    /// `mlp_shift`, ...
+    /// Modulation with a single time embedding for all layers, to which every layer adds learned vectors
+    /// (adaLN-single; Chen et al. 2023, arXiv 2310.00426). The scale is used as it is, without "1 +". Keys
+    /// `attn_shift`, `attn_scale`, `attn_gate`, `mlp_shift`, ...
     public static final class AdaSingle extends Module {
         private final float eps;
         private final Map<Half, Map<Role, Parameter>> learned = new EnumMap<>(Half.class);
@@ -806,8 +794,7 @@ public final class NaDit extends Module {
     }
 
     /// Feed-forward part with a gated unit, `proj_out(silu(proj_in_gate(x)) * proj_in(x))` (Shazeer 2020, arXiv
-    /// 2002.05202). Keys
-    /// `proj_in_gate`, `proj_in`, `proj_out`, without biases.
+    /// 2002.05202). Keys `proj_in_gate`, `proj_in`, `proj_out`, without biases.
     public static final class SwiGlu extends Module {
         private final Linear projInGate;
         private final Linear projIn;
@@ -844,8 +831,7 @@ public final class NaDit extends Module {
     // ---- output
 
     /// Modulation of the final normalisation. It uses the attention's shift and scale of the time embedding: the
-    /// released weights were
-    /// trained that way. Keys `out_shift`, `out_scale`.
+    /// released weights were trained that way. Keys `out_shift`, `out_scale`.
     public static final class OutputModulation extends Module {
         private final Parameter shift;
         private final Parameter scale;

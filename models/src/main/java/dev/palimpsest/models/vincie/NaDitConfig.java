@@ -157,12 +157,11 @@ public record NaDitConfig(
     }
 
     /// A configuration read off the shapes of a checkpoint. What shapes cannot tell comes from `settings` or is as in
-    /// VINCIE-3B: the
-    /// patch's height and width, `norm_eps`, and `rope_dim` (by default the head's width).
+    /// VINCIE-3B: the patch's height and width, `norm_eps`, and `rope_dim` (by default the head's width).
     ///
     /// @param weights the node at which `vid_in`, `blocks`, ... lie
     /// @param settings fields as in [#of], all of them optional; sizes in it that contradict the checkpoint show up
-    /// when it is loaded
+    ///     when it is loaded
     /// @throws dev.palimpsest.weights.CheckpointException if the checkpoint is not one of a NaDit
     public static NaDitConfig of(WeightTree weights, JsonObject settings) {
         Shape patchIn = weights.shape("vid_in.proj.weight"); // (dim, patch area * channels)

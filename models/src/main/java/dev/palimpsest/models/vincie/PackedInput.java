@@ -4,8 +4,7 @@ import dev.palimpsest.tensor.Tensor;
 import java.util.List;
 
 /// Samples of different sizes, packed behind each other without padding ("native resolution"; Dehghani et al. 2023,
-/// arXiv
-/// 2307.06304).
+/// arXiv 2307.06304).
 ///
 /// @param vid the latent positions of all samples with their channels, `(sum of frames * height * width, channels)`
 /// @param vidShapes extents of each sample's latent video, before patching

@@ -7,8 +7,7 @@ import dev.palimpsest.tensor.nn.Module;
 import dev.palimpsest.weights.WeightTree;
 
 /// A learned vector for the first, second, ... prompt of a session, by which the transformer tells prompts apart. It
-/// lies in the
-/// transformer's checkpoint; key `embedding.weight` `(prompts, width)`.
+/// lies in the transformer's checkpoint; key `embedding.weight` `(prompts, width)`.
 public final class PromptIdEmbedding extends Module {
     private final Embedding embedding;
     private final int prompts;

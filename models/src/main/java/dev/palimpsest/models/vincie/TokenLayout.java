@@ -9,10 +9,8 @@ import org.jspecify.annotations.Nullable;
 /// Where every token of packed samples stands: in memory, in the attention's order, and on the three rotary axes.
 ///
 /// In memory, the video tokens of all samples come first, then the text tokens of all samples. Attention wants each
-/// sample's
-/// tokens together: video and then text with full attention, block after block with block-causal attention. So there is
-/// one
-/// permutation between the two orders, which for a single sample with full attention is the identity.
+/// sample's tokens together: video and then text with full attention, block after block with block-causal attention.
+/// So there is one permutation between the two orders, which for a single sample with full attention is the identity.
 public final class TokenLayout {
     private final List<VideoShape> vidShapes;
     private final List<Integer> txtLengths;
