@@ -31,6 +31,7 @@ public final class VectorKernels implements Kernels {
     private final Workspace.Pool workspaces = new Workspace.Pool();
     private final VectorMatmul matmul;
     private final VectorConvolution convolution;
+    private final VectorAttention attention;
 
     /// A provider with its threads.
     ///
@@ -51,6 +52,7 @@ public final class VectorKernels implements Kernels {
         Tiles tiles = Tiles.of(bits);
         matmul = new VectorMatmul(parallel, tiles, workspaces);
         convolution = new VectorConvolution(parallel, tiles, workspaces, matmul);
+        attention = new VectorAttention(parallel, tiles, workspaces);
     }
 
     /// Bytes of native memory that the matrix kernels hold for packed operands.
@@ -80,7 +82,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void attention(Attention op, NdArray q, NdArray k, NdArray v, NdArray out) {
-        scalar.attention(op, q, k, v, out);
+        attention.run(op, q, k, v, out);
     }
 
     @Override

@@ -1,0 +1,113 @@
+package dev.palimpsest.kernels.vector;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+import static jdk.incubator.vector.VectorOperators.MAX;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+
+/// Loops over one row of attention scores. Positions are in bytes; the memory is native and f32.
+final class ScoreRow {
+    private static final int LANES = Simd.LANES;
+
+    private ScoreRow() {}
+
+    /// `m[i] *= factor`
+    static void scale(MemorySegment m, long at, int n, float factor) {
+        int i = 0;
+        for (; i <= n - LANES; i += LANES) {
+            Simd.store(Simd.load(m, at + i * 4L).mul(factor), m, at + i * 4L);
+        }
+        for (; i < n; i++) {
+            m.set(JAVA_FLOAT_UNALIGNED, at + i * 4L, m.get(JAVA_FLOAT_UNALIGNED, at + i * 4L) * factor);
+        }
+    }
+
+    /// `a[i] *= factor` in a row of a tile, whose length is a multiple of the vector's.
+    static void scale(float[] a, int from, int n, float factor) {
+        for (int i = from; i < from + n; i += LANES) {
+            FloatVector.fromArray(Simd.FLOATS, a, i).mul(factor).intoArray(a, i);
+        }
+    }
+
+    /// Copies a row of a tile, whose length is a multiple of the vector's.
+    static void copy(float[] a, int from, MemorySegment m, long at, int n) {
+        for (int i = 0; i < n; i += LANES) {
+            Simd.store(FloatVector.fromArray(Simd.FLOATS, a, from + i), m, at + i * 4L);
+        }
+    }
+
+    /// `m[i] += x[i * step]`
+    static void add(MemorySegment m, long at, int n, MemorySegment x, long xAt, long step) {
+        int i = 0;
+        if (step == 1) {
+            for (; i <= n - LANES; i += LANES) {
+                Simd.store(Simd.load(m, at + i * 4L).add(Simd.load(x, xAt + i * 4L)), m, at + i * 4L);
+            }
+        }
+        for (; i < n; i++) {
+            float sum = m.get(JAVA_FLOAT_UNALIGNED, at + i * 4L) + x.get(JAVA_FLOAT_UNALIGNED, xAt + i * step * 4);
+            m.set(JAVA_FLOAT_UNALIGNED, at + i * 4L, sum);
+        }
+    }
+
+    /// The largest element, NaN if there is one; n at least 1.
+    static float max(MemorySegment m, long at, int n) {
+        float max = m.get(JAVA_FLOAT_UNALIGNED, at);
+        int i = 0;
+        if (n >= LANES) {
+            FloatVector largest = Simd.load(m, at);
+            for (i = LANES; i <= n - LANES; i += LANES) {
+                largest = largest.max(Simd.load(m, at + i * 4L));
+            }
+            max = largest.reduceLanes(MAX);
+        }
+        for (; i < n; i++) {
+            max = Math.max(max, m.get(JAVA_FLOAT_UNALIGNED, at + i * 4L));
+        }
+        return max;
+    }
+
+    /// `m[i] = e^(m[i] - shift)`; returns the sum.
+    static float exponentials(MemorySegment m, long at, int n, float shift) {
+        FloatVector even = Simd.zero();
+        FloatVector odd = Simd.zero();
+        int i = 0;
+        for (; i <= n - 2 * LANES; i += 2 * LANES) {
+            FloatVector a = VectorMath.exp(Simd.load(m, at + i * 4L).sub(shift));
+            FloatVector b = VectorMath.exp(Simd.load(m, at + (i + LANES) * 4L).sub(shift));
+            Simd.store(a, m, at + i * 4L);
+            Simd.store(b, m, at + (i + LANES) * 4L);
+            even = even.add(a);
+            odd = odd.add(b);
+        }
+        for (; i < n; i += LANES) {
+            VectorMask<Float> rest = Simd.first(Math.min(n - i, LANES));
+            FloatVector a = VectorMath.exp(Simd.load(m, at + i * 4L, rest).sub(shift));
+            Simd.store(a, m, at + i * 4L, rest);
+            even = even.add(Simd.zero().blend(a, rest));
+        }
+        return Simd.sum(even.add(odd));
+    }
+
+    /// `to[i * step] = a[i] * factor`
+    static void write(float[] a, int from, int n, float factor, MemorySegment to, long toAt, long step) {
+        int i = 0;
+        if (step == 1) {
+            for (; i <= n - LANES; i += LANES) {
+                Simd.store(FloatVector.fromArray(Simd.FLOATS, a, from + i).mul(factor), to, toAt + i * 4L);
+            }
+        }
+        for (; i < n; i++) {
+            to.set(JAVA_FLOAT_UNALIGNED, toAt + i * step * 4, a[from + i] * factor);
+        }
+    }
+
+    /// `to[i * step] = m[i]`
+    static void write(MemorySegment m, long at, int n, MemorySegment to, long toAt, long step) {
+        for (int i = 0; i < n; i++) {
+            to.set(JAVA_FLOAT_UNALIGNED, toAt + i * step * 4, m.get(JAVA_FLOAT_UNALIGNED, at + i * 4L));
+        }
+    }
+}
