@@ -255,7 +255,7 @@ public final class Checks {
         String op = "scatterAdd";
         String both = op + ": " + rows.shape() + " at " + indices.shape();
         type(op, "the array of indices", indices, INDICES);
-        type(op, "the rows", rows, EnumSet.of(DType.F32, DType.F64));
+        type(op, "the array of rows", rows, EnumSet.of(DType.F32, DType.F64));
         type(op, "the output", out, EnumSet.of(rows.dtype()));
         require(rows.rank() >= 1, both, "the rows need at least one axis");
         require(

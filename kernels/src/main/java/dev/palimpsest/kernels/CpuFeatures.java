@@ -77,7 +77,7 @@ public record CpuFeatures(
             String value = line.substring(colon + 1).strip();
             switch (line.substring(0, colon).strip()) {
                 case "model name" -> model = value;
-                case "flags", "Features" -> flags = Set.copyOf(new TreeSet<>(List.of(value.split("\\s+"))));
+                case "flags", "Features" -> flags = value.isEmpty() ? Set.of() : words(value);
                 default -> {}
             }
         }
@@ -89,6 +89,10 @@ public record CpuFeatures(
                 KernelProviders.vectorBits(),
                 new TreeSet<>(flags),
                 caches(root.resolve("sys/devices/system/cpu/cpu0/cache")));
+    }
+
+    private static Set<String> words(String line) {
+        return new TreeSet<>(List.of(line.split("\\s+", -1)));
     }
 
     private static List<Cache> caches(Path folder) {

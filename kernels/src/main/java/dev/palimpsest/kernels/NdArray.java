@@ -160,15 +160,17 @@ public final class NdArray {
         int[] d = new int[rank()];
         long[] s = new long[rank()];
         boolean[] seen = new boolean[rank()];
-        for (int i = 0; i < axes.length; i++) {
+        boolean fits = axes.length == rank();
+        for (int i = 0; fits && i < axes.length; i++) {
             int a = shape.axis(axes[i]);
-            if (axes.length != rank() || seen[a]) {
-                throw new IllegalArgumentException(
-                        "permute: " + Arrays.toString(axes) + " is not an order of the axes of " + shape);
-            }
+            fits = !seen[a];
             seen[a] = true;
             d[i] = shape.dim(a);
             s[i] = strides[a];
+        }
+        if (!fits) {
+            throw new IllegalArgumentException(
+                    "permute: " + Arrays.toString(axes) + " is not an order of the axes of " + shape);
         }
         return new NdArray(memory, dtype, Shape.of(d), s, offset);
     }

@@ -49,7 +49,7 @@ class OpCaseTest {
         assertThat(cases().map(OpCase::op).distinct()).containsAll(ops);
     }
 
-    @ParameterizedTest
+    @ParameterizedTest(name = "{0}")
     @MethodSource("cases")
     void scalarKernelsWriteEveryElementAndNothingElse(OpCase c) {
         try (Arena arena = Arena.ofShared()) {
@@ -61,7 +61,7 @@ class OpCaseTest {
         }
     }
 
-    @ParameterizedTest
+    @ParameterizedTest(name = "{0}")
     @MethodSource("cases")
     void vectorKernelsAgreeWithScalarKernelsOnAnyNumberOfThreads(OpCase c) {
         try (Arena arena = Arena.ofShared()) {
