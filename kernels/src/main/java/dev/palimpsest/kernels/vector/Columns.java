@@ -4,54 +4,11 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
-/// Sums down the columns of a matrix of floats whose rows are dense; each column is added from top to bottom.
+/// Sums of deviations down the columns of a matrix of floats whose rows are dense; each column from top to bottom.
 ///
 /// Four vectors of columns are accumulated in registers at a time. Positions and steps are in bytes.
 final class Columns {
     private Columns() {}
-
-    /// `y[c] = sum over r of x[r][c]`
-    static void sums(MemorySegment x, long xo, long step, int rows, int columns, MemorySegment y, long yo) {
-        int lanes = Simd.LANES;
-        int i = 0;
-        for (; i <= columns - 4 * lanes; i += 4 * lanes) {
-            four(x, xo + 4L * i, step, rows, y, yo + 4L * i);
-        }
-        for (; i <= columns - lanes; i += lanes) {
-            FloatVector a = Simd.zero();
-            for (int r = 0; r < rows; r++) {
-                a = a.add(Simd.load(x, xo + r * step + 4L * i));
-            }
-            Simd.store(a, y, yo + 4L * i);
-        }
-        if (i < columns) {
-            VectorMask<Float> rest = Simd.first(columns - i);
-            FloatVector a = Simd.zero();
-            for (int r = 0; r < rows; r++) {
-                a = a.add(Simd.load(x, xo + r * step + 4L * i, rest));
-            }
-            Simd.store(a, y, yo + 4L * i, rest);
-        }
-    }
-
-    private static void four(MemorySegment x, long xo, long step, int rows, MemorySegment y, long yo) {
-        int lanes = Simd.LANES;
-        FloatVector a = Simd.zero();
-        FloatVector b = Simd.zero();
-        FloatVector c = Simd.zero();
-        FloatVector d = Simd.zero();
-        for (int r = 0; r < rows; r++) {
-            long at = xo + r * step;
-            a = a.add(Simd.load(x, at));
-            b = b.add(Simd.load(x, at + 4L * lanes));
-            c = c.add(Simd.load(x, at + 8L * lanes));
-            d = d.add(Simd.load(x, at + 12L * lanes));
-        }
-        Simd.store(a, y, yo);
-        Simd.store(b, y, yo + 4L * lanes);
-        Simd.store(c, y, yo + 8L * lanes);
-        Simd.store(d, y, yo + 12L * lanes);
-    }
 
     /// `y[c] = sum over r of (x[r][c] - means[c])` and, `columns` floats behind, the sums of their squares.
     static void deviations(

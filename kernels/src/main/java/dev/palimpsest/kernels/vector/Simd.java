@@ -117,6 +117,11 @@ final class Simd {
         return s.lane(0);
     }
 
+    /// The vector with the two lanes of every pair exchanged.
+    static FloatVector neighbours(FloatVector v) {
+        return v.rearrange(ACROSS_1);
+    }
+
     /// Bfloat16 numbers as floats: their bits are the upper half.
     static FloatVector fromBFloat16(ShortVector v) {
         IntVector bits = (IntVector) v.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);

@@ -6,6 +6,7 @@ import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.kernels.Parallel;
+import dev.palimpsest.kernels.Reduction;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
@@ -18,6 +19,8 @@ import java.util.List;
 final class VectorGroupNorm {
     private static final Specialized<Activation, GroupRow> LOOPS =
             new Specialized<>(GroupLoop.class, GroupRow.class, List.of(Activation.values()));
+
+    private static final ColumnRow SUMS = VectorReduce.COLUMNS.get(Reduction.SUM);
 
     /// Elements that are copied or normalised at a time.
     private static final int CHUNK = 8192;
@@ -177,7 +180,7 @@ final class VectorGroupNorm {
                     step = 4L * channels;
                 }
                 MemorySegment from = direct ? x.memory() : s;
-                Columns.sums(from, xo, step, n, channels, s, sums);
+                SUMS.run(from, xo, step, n, channels, s, sums);
                 float[] near = new float[groups];
                 for (int g = 0; g < groups; g++) {
                     near[g] = (float) (Sums.sum(s, sums + 4L * g * width, width) / ((double) n * width));

@@ -28,6 +28,9 @@ public final class VectorKernels implements Kernels {
     private final VectorNorms norms;
     private final VectorGroupNorm groupNorms;
     private final VectorSoftmax softmax;
+    private final VectorReduce reductions;
+    private final VectorIndexing indexing;
+    private final VectorRope rope;
     private final Workspace.Pool workspaces = new Workspace.Pool();
     private final VectorMatmul matmul;
     private final VectorConvolution convolution;
@@ -49,6 +52,9 @@ public final class VectorKernels implements Kernels {
         norms = new VectorNorms(parallel, scratch);
         groupNorms = new VectorGroupNorm(parallel, scratch);
         softmax = new VectorSoftmax(parallel, scratch);
+        reductions = new VectorReduce(parallel, scratch);
+        indexing = new VectorIndexing(parallel, copies);
+        rope = new VectorRope(parallel, scratch);
         Tiles tiles = Tiles.of(bits);
         matmul = new VectorMatmul(parallel, tiles, workspaces);
         convolution = new VectorConvolution(parallel, tiles, workspaces, matmul);
@@ -137,7 +143,12 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void reduce(Reduction op, NdArray x, NdArray out) {
-        scalar.reduce(op, x, out);
+        Checks.reduce(op, x, out);
+        if (VectorReduce.canReduce(x)) {
+            reductions.reduce(op, x, out);
+        } else {
+            scalar.reduce(op, x, out);
+        }
     }
 
     @Override
@@ -167,12 +178,18 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void gather(NdArray table, NdArray indices, NdArray out) {
-        scalar.gather(table, indices, out);
+        Checks.gather(table, indices, out);
+        indexing.gather(table, indices, out);
     }
 
     @Override
     public void scatterAdd(NdArray rows, NdArray indices, NdArray out) {
-        scalar.scatterAdd(rows, indices, out);
+        Checks.scatterAdd(rows, indices, out);
+        if (VectorIndexing.canScatterAdd(rows, out)) {
+            indexing.scatterAdd(rows, indices, out);
+        } else {
+            scalar.scatterAdd(rows, indices, out);
+        }
     }
 
     @Override
@@ -182,6 +199,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void rope(RopeLayout layout, NdArray x, NdArray cos, NdArray sin, NdArray out) {
-        scalar.rope(layout, x, cos, sin, out);
+        Checks.rope(x, cos, sin, out);
+        rope.rope(layout, x, cos, sin, out);
     }
 }
