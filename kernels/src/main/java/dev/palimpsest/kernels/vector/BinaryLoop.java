@@ -2,8 +2,6 @@ package dev.palimpsest.kernels.vector;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import dev.palimpsest.kernels.Binary;
 import java.lang.foreign.MemorySegment;
@@ -20,9 +18,6 @@ final class BinaryLoop implements BinaryRow {
     private static final boolean LEFT = FORM.splat() == Splat.LEFT;
     private static final boolean RIGHT = FORM.splat() == Splat.RIGHT;
 
-    /// One 1 in every byte: where the bits of a mask go.
-    private static final long LOW_BITS = 0x0101_0101_0101_0101L;
-
     BinaryLoop() {}
 
     @Override
@@ -34,7 +29,7 @@ final class BinaryLoop implements BinaryRow {
             FloatVector u = LEFT ? left : Simd.load(a, ao + 4L * i);
             FloatVector v = RIGHT ? right : Simd.load(b, bo + 4L * i);
             if (COMPARISON) {
-                store(compare(u, v), y, yo + i);
+                Simd.store(compare(u, v), y, yo + i);
             } else {
                 Simd.store(apply(u, v), y, yo + 4L * i);
             }
@@ -80,17 +75,5 @@ final class BinaryLoop implements BinaryRow {
             return a.compare(VectorOperators.LE, b);
         }
         throw new IllegalStateException("no vector form of " + OP);
-    }
-
-    /// A byte for every lane, 0 or 1.
-    private static void store(VectorMask<Float> mask, MemorySegment y, long at) {
-        long bits = mask.toLong();
-        if (Simd.LANES == 4) {
-            y.set(JAVA_INT_UNALIGNED, at, (int) Long.expand(bits, LOW_BITS));
-            return;
-        }
-        for (int j = 0; j < Simd.LANES; j += 8) {
-            y.set(JAVA_LONG_UNALIGNED, at + j, Long.expand(bits >>> j, LOW_BITS));
-        }
     }
 }

@@ -1,5 +1,8 @@
 package dev.palimpsest.kernels.vector;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
@@ -37,6 +40,11 @@ final class Simd {
     private static final VectorShuffle<Float> ACROSS_4 = VectorShuffle.fromOp(FLOATS, i -> i ^ (4 & (LANES - 1)));
     private static final VectorShuffle<Float> ACROSS_2 = VectorShuffle.fromOp(FLOATS, i -> i ^ 2);
     private static final VectorShuffle<Float> ACROSS_1 = VectorShuffle.fromOp(FLOATS, i -> i ^ 1);
+
+    /// The lowest and the highest bit of every byte: where the bits of a mask go.
+    private static final long LOW_BITS = 0x0101_0101_0101_0101L;
+
+    private static final long HIGH_BITS = 0x8080_8080_8080_8080L;
 
     private Simd() {}
 
@@ -84,6 +92,37 @@ final class Simd {
 
     static void store(ShortVector v, MemorySegment m, long at) {
         v.intoMemorySegment(m, at, ORDER);
+    }
+
+    /// Writes a byte for every lane, 0 or 1.
+    static void store(VectorMask<Float> mask, MemorySegment m, long at) {
+        long bits = mask.toLong();
+        if (LANES == 4) {
+            m.set(JAVA_INT_UNALIGNED, at, (int) Long.expand(bits, LOW_BITS));
+            return;
+        }
+        for (int i = 0; i < LANES; i += 8) {
+            m.set(JAVA_LONG_UNALIGNED, at + i, Long.expand(bits >>> i, LOW_BITS));
+        }
+    }
+
+    /// The lanes whose bytes are not 0.
+    static VectorMask<Float> loadMask(MemorySegment m, long at) {
+        if (LANES == 4) {
+            return VectorMask.fromLong(FLOATS, notZero(m.get(JAVA_INT_UNALIGNED, at) & 0xffff_ffffL));
+        }
+        long bits = 0;
+        for (int i = 0; i < LANES; i += 8) {
+            bits |= notZero(m.get(JAVA_LONG_UNALIGNED, at + i)) << i;
+        }
+        return VectorMask.fromLong(FLOATS, bits);
+    }
+
+    /// A bit for each of eight bytes: whether it is not 0. Adding 127 to the lower seven bits of a byte carries into
+    /// its
+    /// highest bit unless they are all 0.
+    private static long notZero(long bytes) {
+        return Long.compress(((bytes & ~HIGH_BITS) + ~HIGH_BITS) | bytes, HIGH_BITS);
     }
 
     /// The first `n` lanes.

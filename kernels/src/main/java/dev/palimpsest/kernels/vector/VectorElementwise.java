@@ -2,6 +2,7 @@ package dev.palimpsest.kernels.vector;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
 import dev.palimpsest.kernels.Binary;
 import dev.palimpsest.kernels.DType;
@@ -10,6 +11,7 @@ import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Unary;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import jdk.incubator.vector.FloatVector;
 
 /// Elementwise functions with broadcasting.
 ///
@@ -135,6 +137,79 @@ final class VectorElementwise {
                 }
             };
         });
+    }
+
+    /// Whether [#where] can do it.
+    static boolean canWhere(NdArray condition, NdArray out) {
+        return out.dtype() == DType.F32 && condition.dtype() == DType.BOOL;
+    }
+
+    /// `out = condition ? a : b`, all of one shape.
+    void where(NdArray condition, NdArray a, NdArray b, NdArray out) {
+        LoopNest nest = LoopNest.over(out, a, b, condition);
+        boolean aDirect = nest.innerStride(1) == 1;
+        boolean bDirect = nest.innerStride(2) == 1;
+        boolean cDirect = nest.innerStride(3) == 1;
+        boolean yDirect = nest.innerStride(0) == 1;
+        nest.forEach(parallel, CHUNK, () -> {
+            MemorySegment s = scratch.floats(4 * CHUNK);
+            MemorySegment left = aDirect ? a.memory() : s;
+            MemorySegment right = bDirect ? b.memory() : s;
+            MemorySegment choice = cDirect ? condition.memory() : s;
+            MemorySegment to = yDirect ? out.memory() : s;
+            return (at, n) -> {
+                if (!aDirect) {
+                    Rows.read(DType.F32, a.memory(), 4 * at[1], nest.innerStride(1), s, 0, n);
+                }
+                if (!bDirect) {
+                    Rows.read(DType.F32, b.memory(), 4 * at[2], nest.innerStride(2), s, 4L * CHUNK, n);
+                }
+                if (!cDirect) {
+                    readBytes(condition.memory(), at[3], nest.innerStride(3), s, 12L * CHUNK, n);
+                }
+                select(
+                        choice,
+                        cDirect ? at[3] : 12L * CHUNK,
+                        left,
+                        aDirect ? 4 * at[1] : 0,
+                        right,
+                        bDirect ? 4 * at[2] : 4L * CHUNK,
+                        to,
+                        yDirect ? 4 * at[0] : 8L * CHUNK,
+                        n);
+                if (!yDirect) {
+                    Rows.write(s, 8L * CHUNK, DType.F32, out.memory(), 4 * at[0], nest.innerStride(0), n);
+                }
+            };
+        });
+    }
+
+    private static void select(
+            MemorySegment c,
+            long co,
+            MemorySegment a,
+            long ao,
+            MemorySegment b,
+            long bo,
+            MemorySegment y,
+            long yo,
+            int n) {
+        int i = 0;
+        for (; i <= n - Simd.LANES; i += Simd.LANES) {
+            FloatVector otherwise = Simd.load(b, bo + 4L * i);
+            Simd.store(otherwise.blend(Simd.load(a, ao + 4L * i), Simd.loadMask(c, co + i)), y, yo + 4L * i);
+        }
+        for (; i < n; i++) {
+            boolean first = c.get(JAVA_BYTE, co + i) != 0;
+            int bits = first ? a.get(JAVA_INT_UNALIGNED, ao + 4L * i) : b.get(JAVA_INT_UNALIGNED, bo + 4L * i);
+            y.set(JAVA_INT_UNALIGNED, yo + 4L * i, bits);
+        }
+    }
+
+    private static void readBytes(MemorySegment x, long xo, long stride, MemorySegment y, long yo, int n) {
+        for (int i = 0; i < n; i++) {
+            y.set(JAVA_BYTE, yo + i, x.get(JAVA_BYTE, xo + stride * i));
+        }
     }
 
     private static void writeBytes(MemorySegment x, long xo, MemorySegment y, long yo, long stride, int n) {

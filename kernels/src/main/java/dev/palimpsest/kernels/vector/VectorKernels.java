@@ -13,6 +13,7 @@ import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Reduction;
 import dev.palimpsest.kernels.RopeLayout;
+import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.kernels.Unary;
 import dev.palimpsest.kernels.scalar.ScalarKernels;
 
@@ -31,6 +32,7 @@ public final class VectorKernels implements Kernels {
     private final VectorReduce reductions;
     private final VectorIndexing indexing;
     private final VectorRope rope;
+    private final VectorInterpolation interpolation;
     private final Workspace.Pool workspaces = new Workspace.Pool();
     private final VectorMatmul matmul;
     private final VectorConvolution convolution;
@@ -55,6 +57,7 @@ public final class VectorKernels implements Kernels {
         reductions = new VectorReduce(parallel, scratch);
         indexing = new VectorIndexing(parallel, copies);
         rope = new VectorRope(parallel, scratch);
+        interpolation = new VectorInterpolation(parallel, copies);
         Tiles tiles = Tiles.of(bits);
         matmul = new VectorMatmul(parallel, tiles, workspaces);
         convolution = new VectorConvolution(parallel, tiles, workspaces, matmul);
@@ -138,7 +141,13 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void where(NdArray condition, NdArray a, NdArray b, NdArray out) {
-        scalar.where(condition, a, b, out);
+        Checks.where(condition, a, b, out);
+        if (VectorElementwise.canWhere(condition, out)) {
+            Shape shape = out.shape();
+            elementwise.where(condition.expand(shape), a.expand(shape), b.expand(shape), out);
+        } else {
+            scalar.where(condition, a, b, out);
+        }
     }
 
     @Override
@@ -194,7 +203,8 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void interpolate(Interpolation mode, NdArray x, NdArray out) {
-        scalar.interpolate(mode, x, out);
+        Checks.interpolate(mode, x, out);
+        interpolation.interpolate(mode, x, out);
     }
 
     @Override

@@ -26,6 +26,9 @@ final class VectorReduce {
     /// Rows that are folded in f32 before their sum continues in f64.
     private static final int ROWS = 128;
 
+    /// Results that one task completes.
+    private static final int RESULTS = 4096;
+
     private final Parallel parallel;
     private final Scratch scratch;
 
@@ -94,15 +97,17 @@ final class VectorReduce {
                 partial[t] = total[0];
             }
         });
-        long[] at = new long[2];
-        for (long i = 0; i < all; i++) {
-            double total = start(op);
-            for (long p = i * parts; p < (i + 1) * parts; p++) {
-                total = combine(op, total, partial[(int) p]);
+        parallel.forEach(Math.toIntExact(Math.ceilDiv(all, RESULTS)), t -> {
+            long[] at = new long[2];
+            for (long i = (long) t * RESULTS; i < Math.min(all, (t + 1L) * RESULTS); i++) {
+                double total = start(op);
+                for (long p = i * parts; p < (i + 1) * parts; p++) {
+                    total = combine(op, total, partial[(int) p]);
+                }
+                element(results, i, at);
+                write(op, total, x, along, at[0] - x.offset(), out, at[1]);
             }
-            element(results, i, at);
-            write(op, total, x, along, at[0] - x.offset(), out, at[1]);
-        }
+        });
     }
 
     private static void element(LoopNest nest, long index, long[] at) {
