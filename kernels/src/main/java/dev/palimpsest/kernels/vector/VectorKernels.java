@@ -20,7 +20,22 @@ import dev.palimpsest.kernels.scalar.ScalarKernels;
 /// The provider on the Java Vector API: SIMD of whatever width the machine prefers, shared between the threads of a
 /// [Parallel].
 ///
-/// What has no vector form yet is computed by [ScalarKernels].
+/// Every op computes with vectors whatever the strides of its arrays are, for f32, f16 and bf16 inputs. What is left to
+/// [ScalarKernels], on the calling thread:
+///
+/// - `unary`, `binary`, `reduce` and `scatterAdd` of f64 and of integers, and comparisons of types other than f32, f16,
+/// bf16;
+/// - the function [Binary#POWER];
+/// - `where` of types other than f32;
+/// - `copy` between two different types unless both are among f32, f16 and bf16;
+/// - `scatterAdd` of rows that are not dense;
+/// - reductions of empty arrays.
+///
+/// Sines and cosines of a chunk that has an argument beyond 1e5 are computed one by one by [Math].
+///
+/// Results do not depend on the number of threads, nor on whether a loop is interpreted or compiled at the time. They
+/// do depend,
+/// in the last bits, on the vector width, because sums have as many chains as a vector has lanes.
 public final class VectorKernels implements Kernels {
     private final Kernels scalar = new ScalarKernels();
     private final Parallel parallel;
