@@ -39,8 +39,8 @@ import org.jspecify.annotations.Nullable;
 /// 1`. Sizes that are no multiple of the spatial factor lose their last rows and columns.
 ///
 /// Memory: weights stay where the checkpoint maps them, in their stored type. Activations keep their channels innermost
-/// and are released as soon as the next layer has its result, so that at most four of the widest ones live at a time:
-/// about 200 MB to decode 256x256 pixels with VINCIE's widths, in proportion to the pixels.
+/// and are released as soon as the next layer has its result, so that at most three of the widest ones live at a time:
+/// 190 MB to decode 256x256 pixels with VINCIE's widths, in proportion to the pixels.
 public final class CausalVideoVae extends Module {
     private static final float EPS = 1e-6f;
 
