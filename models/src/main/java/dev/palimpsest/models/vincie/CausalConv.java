@@ -119,7 +119,8 @@ final class CausalConv extends Module {
         return Functional.convolution(geometry, x, weight, bias, residual);
     }
 
-    /// A kernel summed over time, computed as a product with zeros and ones: matrix kernels are fast on any shape, while the
+    /// A kernel summed over time, computed as a product with zeros and ones: matrix kernels are fast on any shape,
+    /// while the
     /// numbers to be added lie in runs too short for a fast sum.
     ///
     /// @param w `(O, C, kT, kH, kW)`

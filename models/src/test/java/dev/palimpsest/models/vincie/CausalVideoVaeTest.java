@@ -20,6 +20,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -60,6 +61,10 @@ class CausalVideoVaeTest {
             double difference = a.sub(b).square().sum().item();
             return Math.sqrt(difference / b.square().sum().item());
         });
+    }
+
+    private static Tensor named(Map<String, Tensor> tensors, String name) {
+        return Objects.requireNonNull(tensors.get(name), name);
     }
 
     private static void assertClose(Tensor a, Tensor b) {
@@ -141,8 +146,7 @@ class CausalVideoVaeTest {
             Tensor pictures = random(1, 3, 3, 6, 4);
             Tensor latents = vae.encode(pictures).mean(); // (3, 4, 1, 3, 2)
             for (int i = 0; i < 3; i++) {
-                assertClose(
-                        vae.encode(pictures.slice(0, i, i + 1)).mean(), latents.slice(0, i, i + 1));
+                assertClose(vae.encode(pictures.slice(0, i, i + 1)).mean(), latents.slice(0, i, i + 1));
             }
         });
     }
@@ -215,10 +219,9 @@ class CausalVideoVaeTest {
                             "encoder.mid_block.attentions.0.to_out.0",
                             "encoder");
             String resnet = "encoder.down_blocks.0.resnets.0";
-            assertClose(seen.get(resnet + ".conv2").add(seen.get("encoder.conv_in")), seen.get(resnet));
+            assertClose(named(seen, resnet + ".conv2").add(named(seen, "encoder.conv_in")), named(seen, resnet));
             String wider = "encoder.down_blocks.1.resnets.0";
-            assertClose(
-                    seen.get(wider + ".conv2").add(seen.get(wider + ".conv_shortcut")), seen.get(wider));
+            assertClose(named(seen, wider + ".conv2").add(named(seen, wider + ".conv_shortcut")), named(seen, wider));
         });
     }
 
@@ -288,11 +291,14 @@ class CausalVideoVaeTest {
             Tensor image = random(1, 1, 3, 4, 4);
             Path narrowPath = RandomVae.write(folder.resolve("narrow.safetensors"), narrow);
             Path widePath = RandomVae.write(folder.resolve("wide.safetensors"), wide);
-            withVae(narrowPath, SETTINGS, a -> withVae(widePath, SETTINGS, b -> {
-                assertClose(a.encode(image).mean(), b.encode(image).mean());
-                Tensor latent = random(2, 1, 4, 2, 2);
-                assertClose(a.decode(latent), b.decode(latent));
-            }));
+            withVae(
+                    narrowPath,
+                    SETTINGS,
+                    a -> withVae(widePath, SETTINGS, b -> {
+                        assertClose(a.encode(image).mean(), b.encode(image).mean());
+                        Tensor latent = random(2, 1, 4, 2, 2);
+                        assertClose(a.decode(latent), b.decode(latent));
+                    }));
             return null;
         });
     }
@@ -303,8 +309,7 @@ class CausalVideoVaeTest {
             Map<String, Tensor> flat = new LinkedHashMap<>();
             RandomVae.tensors(folder, RandomVae.config(1, 4, 6), 7)
                     .forEach((name, tensor) -> flat.put(
-                            name,
-                            tensor.rank() == 5 && !name.contains("upscale_conv") ? tensor.select(2, 0) : tensor));
+                            name, tensor.rank() == 5 && !name.contains("upscale_conv") ? tensor.select(2, 0) : tensor));
             Path path = RandomVae.write(folder.resolve("flat.safetensors"), flat);
             Tensor image = random(1, 1, 3, 4, 4);
             Map<String, Tensor> pictures = new HashMap<>();
@@ -317,11 +322,13 @@ class CausalVideoVaeTest {
                 withVae(path, settings, vae -> {
                     assertThat(vae.config().inflation()).isEqualTo(KernelInflation.of(mode));
                     pictures.put(mode, scope.keep(vae.decode(vae.encode(image).mean())));
-                    pictures.put(mode + " video", scope.keep(vae.encode(random(1, 1, 3, 3, 4, 4)).mean()));
+                    pictures.put(
+                            mode + " video",
+                            scope.keep(vae.encode(random(1, 1, 3, 3, 4, 4)).mean()));
                 });
             }
-            assertClose(pictures.get("constant"), pictures.get("replicate"));
-            assertThat(distance(pictures.get("constant video"), pictures.get("replicate video")))
+            assertClose(named(pictures, "constant"), named(pictures, "replicate"));
+            assertThat(distance(named(pictures, "constant video"), named(pictures, "replicate video")))
                     .as("over time they differ")
                     .isGreaterThan(1e-3);
             JsonObject none = JsonObject.parse("{\"norm_num_groups\": 2, \"temporal_scale_num\": 1}", "settings");
@@ -343,7 +350,8 @@ class CausalVideoVaeTest {
             assertThatThrownBy(() -> withVae(path, SETTINGS, vae -> {}))
                     .isInstanceOf(CheckpointException.class)
                     .hasMessageContaining("1 tensor missing (encoder.mid_block.resnets.1.conv2.bias (6)")
-                    .hasMessageContaining("1 tensor of another shape (decoder.conv_norm_out.weight is (5) instead of (4))")
+                    .hasMessageContaining(
+                            "1 tensor of another shape (decoder.conv_norm_out.weight is (5) instead of (4))")
                     .hasMessageContaining("1 tensor unexpected (quant_conv.weight");
             return null;
         });

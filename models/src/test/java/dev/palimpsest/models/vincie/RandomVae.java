@@ -74,15 +74,15 @@ final class RandomVae {
 
     /// Writes a checkpoint of random tensors.
     static Path checkpoint(Path folder, CausalVideoVaeConfig config, long seed) {
-        return Scope.run(
-                () -> write(folder.resolve("vae" + seed + ".safetensors"), tensors(folder, config, seed)));
+        return Scope.run(() -> write(folder.resolve("vae" + seed + ".safetensors"), tensors(folder, config, seed)));
     }
 
     /// Writes a checkpoint whose tensors all repeat the same few random numbers, which is soon done for large ones.
     static Path largeCheckpoint(Path folder, CausalVideoVaeConfig config, DType dtype) {
         return Scope.run(() -> {
             Map<String, Shape> shapes = shapes(folder, config);
-            long most = shapes.values().stream().mapToLong(Shape::elements).max().orElseThrow();
+            long most =
+                    shapes.values().stream().mapToLong(Shape::elements).max().orElseThrow();
             float[] values = new float[Math.toIntExact(most)];
             new TorchCpuRandom(1).randn(values);
             Tensor kernels = Tensor.of(values).mul(0.01).to(dtype); // (most)
