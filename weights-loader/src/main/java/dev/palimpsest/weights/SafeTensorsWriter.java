@@ -21,6 +21,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.function.LongConsumer;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.ObjectWriteContext;
 import tools.jackson.core.json.JsonFactory;
@@ -53,12 +54,21 @@ public final class SafeTensorsWriter {
     ///
     /// @throws CheckpointException if the checkpoint is damaged or the file cannot be written
     public static void convert(Checkpoint from, Path to) {
+        convert(from, to, written -> {});
+    }
+
+    /// Writes all tensors and the metadata of a checkpoint, with their names, types and bits.
+    ///
+    /// @param listener is told how many bytes have been written so far, each time that some were; what it throws ends
+    ///     the writing
+    /// @throws CheckpointException if the checkpoint is damaged or the file cannot be written
+    public static void convert(Checkpoint from, Path to, LongConsumer listener) {
         SafeTensorsWriter writer = new SafeTensorsWriter();
         from.metadata().forEach(writer::metadata);
         for (String name : from.names()) {
             writer.add(name, from.tensor(name));
         }
-        writer.write(to);
+        writer.write(to, listener);
     }
 
     /// Adds a line of metadata, replacing an earlier one of the same key.
@@ -89,6 +99,15 @@ public final class SafeTensorsWriter {
     ///
     /// @throws CheckpointException if that fails, after which the folder is as it was before
     public void write(Path path) {
+        write(path, written -> {});
+    }
+
+    /// Writes the file, replacing one that exists.
+    ///
+    /// @param listener is told how many bytes have been written so far, each time that some were; what it throws ends
+    ///     the writing
+    /// @throws CheckpointException if that fails, after which the folder is as it was before
+    public void write(Path path, LongConsumer listener) {
         List<NdArray> inDataOrder = new ArrayList<>(tensors.values());
         inDataOrder.sort(Comparator.comparingInt(t -> -t.dtype().bytes()));
         byte[] header = header(path);
@@ -103,7 +122,7 @@ public final class SafeTensorsWriter {
         try {
             try (FileChannel channel =
                     FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-                Output out = new Output(channel);
+                Output out = new Output(channel, listener);
                 out.write(header);
                 for (NdArray tensor : inDataOrder) {
                     out.write(tensor);
@@ -215,11 +234,14 @@ public final class SafeTensorsWriter {
     /// A channel with a buffer before it for what comes in small pieces.
     private static final class Output {
         private final FileChannel channel;
+        private final LongConsumer listener;
+        private long written;
         private final ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES);
         private final MemorySegment target = MemorySegment.ofBuffer(buffer);
 
-        Output(FileChannel channel) {
+        Output(FileChannel channel, LongConsumer listener) {
             this.channel = channel;
+            this.listener = listener;
         }
 
         void write(byte[] bytes) throws IOException {
@@ -264,20 +286,22 @@ public final class SafeTensorsWriter {
                 return;
             }
             for (long at = 0; at < length; at += PIECE_BYTES) {
-                ByteBuffer piece = source.asSlice(from + at, Math.min(PIECE_BYTES, length - at))
-                        .asByteBuffer();
-                while (piece.hasRemaining()) {
-                    channel.write(piece);
-                }
+                send(source.asSlice(from + at, Math.min(PIECE_BYTES, length - at))
+                        .asByteBuffer());
             }
         }
 
         void flush() throws IOException {
             buffer.flip();
-            while (buffer.hasRemaining()) {
-                channel.write(buffer);
-            }
+            send(buffer);
             buffer.clear();
+        }
+
+        private void send(ByteBuffer piece) throws IOException {
+            while (piece.hasRemaining()) {
+                written += channel.write(piece);
+            }
+            listener.accept(written);
         }
     }
 }
