@@ -1,0 +1,83 @@
+package dev.palimpsest.examples;
+
+import dev.palimpsest.models.api.Progress;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+import org.jspecify.annotations.Nullable;
+
+/// Shows progress: as a bar with the time left where somebody watches, as a line for every tenth of a stage elsewhere.
+final class ProgressDisplay implements Progress, AutoCloseable {
+    private static final int WIDTH = 100;
+    private static final int LINES = 10;
+
+    private final PrintWriter lines;
+    private final @Nullable PrintStream terminal;
+    private String task = "";
+    private String stage = "";
+    private int done;
+    private int total;
+    private @Nullable ProgressBar bar;
+
+    /// @param lines where lines go
+    /// @param terminal where a bar can be drawn, null if there is no terminal
+    ProgressDisplay(PrintWriter lines, @Nullable PrintStream terminal) {
+        this.lines = lines;
+        this.terminal = terminal;
+    }
+
+    /// What the following stages belong to: `turn 1 of 3`. Printed in front of them.
+    void task(String name) {
+        close();
+        task = name + ": ";
+        stage = "";
+    }
+
+    @Override
+    public void update(String stage, int done, int total) {
+        if (!stage.equals(this.stage) || total != this.total || done < this.done) {
+            close();
+            this.stage = stage;
+            this.total = total;
+            this.done = 0;
+        }
+        int before = this.done;
+        this.done = done;
+        if (terminal != null) {
+            draw(terminal);
+        } else if (done > before && tenth(done) > tenth(before)) {
+            lines.println(task + stage + " " + done + "/" + total);
+            lines.flush();
+        }
+    }
+
+    private long tenth(int n) {
+        return total <= LINES ? n : (long) n * LINES / total;
+    }
+
+    private void draw(PrintStream to) {
+        ProgressBar shown = bar;
+        if (shown == null) {
+            shown = new ProgressBarBuilder()
+                    .setTaskName(task + stage)
+                    .setInitialMax(total)
+                    .setStyle(ProgressBarStyle.ASCII)
+                    .setConsumer(new ConsoleProgressBarConsumer(to, WIDTH))
+                    .build();
+            bar = shown;
+        }
+        shown.stepTo(done);
+    }
+
+    /// Ends the bar that is being shown, if any.
+    @Override
+    public void close() {
+        if (bar != null) {
+            bar.close();
+            bar = null;
+        }
+    }
+}
