@@ -12,8 +12,7 @@ import java.util.SortedSet;
 import java.util.TreeSet;
 
 /// What this machine is, as far as it says so without effort. Everything that an operating system does not tell is
-/// empty or 0;
-/// asking never fails.
+/// empty or 0; asking never fails.
 ///
 /// @param os name of the operating system
 /// @param architecture processor architecture as Java names it: `amd64`, `aarch64`

@@ -15,9 +15,8 @@ import org.jspecify.annotations.Nullable;
 /// - `-Dpalimpsest.threads=N` sets the number of threads, by default one for each processor that Java sees.
 ///
 /// The vector provider needs the module `jdk.incubator.vector`. A program on the module path gets it by itself because
-/// this
-/// module requires it; on the class path Java must be started with `--add-modules jdk.incubator.vector`. Classes that
-/// name the Vector API are touched only when the module is there, so that a process without it still has the
+/// this module requires it; on the class path Java must be started with `--add-modules jdk.incubator.vector`. Classes
+/// that name the Vector API are touched only when the module is there, so that a process without it still has the
 /// scalar kernels.
 public final class KernelProviders {
     /// System property that forces a provider.

@@ -107,6 +107,7 @@ public final class Parallel implements AutoCloseable {
     /// Runs `body` for every task from 0 to `tasks - 1`, each exactly once, and returns when all are done.
     ///
     /// If a task throws, the remaining tasks are skipped and the first exception is thrown here.
+    @SuppressWarnings("ThreadPriorityCheck") // yielding only gives the processor away; nothing relies on who gets it
     public void forEach(int tasks, IntConsumer body) {
         if (tasks <= 1 || workers.length == 0 || !owner.compareAndSet(null, Thread.currentThread())) {
             for (int i = 0; i < tasks; i++) {
@@ -123,8 +124,12 @@ public final class Parallel implements AutoCloseable {
                 }
             }
             loop.work();
-            while (loop.done.get() < tasks) {
-                Thread.onSpinWait();
+            for (int spins = 0; loop.done.get() < tasks; spins++) {
+                if (spins < SPINS) {
+                    Thread.onSpinWait();
+                } else {
+                    Thread.yield(); // on a busy machine the last task may be waiting for this very processor
+                }
             }
         } finally {
             owner.set(null);

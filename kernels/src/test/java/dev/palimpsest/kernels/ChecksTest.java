@@ -152,7 +152,7 @@ class ChecksTest {
                         "attention: q (2, 3, 4), k (5, 3, 4), v (5, 3, 6): log-sum-exp must be (2, 3) but is (3, 2)",
                         k -> k.attention(new Attention(1, full, null, null, zeros(3, 2)), q, k5, v, out)),
                 refused(
-                        "attention: log-sum-exp: the output (2, 3) is f64 but must be f32",
+                        "attention: log-sum-exp (2, 3) is f64 but must be f32",
                         k -> k.attention(new Attention(1, full, null, null, typed(DType.F64, 2, 3)), q, k5, v, out)));
     }
 

@@ -1,12 +1,10 @@
 package dev.palimpsest.kernels.scalar;
 
 /// The Gaussian error function, `erf(x) = 2 / sqrt(pi) * integral of e^(-t^2) from 0 to x`, and its complement, to
-/// nearly double
-/// precision.
+/// nearly double precision.
 ///
 /// Near zero the series of positive terms 7.6.2 of the NIST Digital Library of Mathematical Functions is summed,
-/// further out
-/// its continued fraction 7.9.1 is evaluated from the back.
+/// further out its continued fraction 7.9.1 is evaluated from the back.
 final class ErrorFunction {
     private static final double SPLIT = 2.5;
     private static final int SERIES_TERMS = 60;

@@ -8,8 +8,7 @@ import dev.palimpsest.kernels.Unary;
 /// Functions of single elements, row by row.
 ///
 /// Sums, differences, products, quotients and roots of f32 numbers come out correctly rounded although they are
-/// computed in
-/// double precision first, because double has more than twice the digits (Figueroa 1995).
+/// computed in double precision first, because double has more than twice the digits (Figueroa 1995).
 final class ScalarElementwise {
     private ScalarElementwise() {}
 

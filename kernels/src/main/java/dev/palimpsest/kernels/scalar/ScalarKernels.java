@@ -17,8 +17,7 @@ import dev.palimpsest.kernels.Unary;
 /// The reference implementation: every op from its definition in plain loops on the calling thread.
 ///
 /// Values are read into double precision, computed there and rounded once when they are written, so a result is as
-/// close to the
-/// truth as its type allows. It has no state and may be used by any number of threads.
+/// close to the truth as its type allows. It has no state and may be used by any number of threads.
 public final class ScalarKernels implements Kernels {
     /// The only kind there is.
     public ScalarKernels() {}

@@ -82,8 +82,7 @@ public final class GuardedArray {
     }
 
     /// Number of elements that still are what memory is filled with. Integers of 0xFF bytes are ordinary numbers, so
-    /// only
-    /// arrays of f16 and wider floating types can tell.
+    /// only arrays of f16 and wider floating types can tell.
     public long unwritten() {
         if (!array.dtype().isFloating() || array.dtype().bytes() == 1) {
             return 0;

@@ -20,8 +20,7 @@ public record Tolerance(double absolute, double relative) {
     ///
     /// After i terms the partial sum is about `sqrt(i)`, rounding it errs by at most `EPSILON / 2` times that, evenly
     /// distributed and independent, so the whole error has a standard deviation of `0.2 EPSILON length`. The bound is
-    /// five
-    /// times that and a few roundings of what follows the sum.
+    /// five times that and a few roundings of what follows the sum.
     public static Tolerance sum(int length) {
         return new Tolerance(EPSILON * (length + 8), 4 * EPSILON);
     }
