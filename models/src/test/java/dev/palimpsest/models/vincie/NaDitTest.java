@@ -5,8 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.palimpsest.kernels.KernelProviders;
+import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.models.api.Cancellation;
 import dev.palimpsest.models.json.JsonObject;
+import dev.palimpsest.tensor.Backend;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.nn.Observer;
@@ -14,6 +17,7 @@ import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.CheckpointException;
 import dev.palimpsest.weights.WeightTree;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Random;
@@ -212,6 +216,24 @@ class NaDitTest {
             assertThat(model.forward(in).toFloatArray()).isEqualTo(once.toFloatArray());
             return null;
         });
+    }
+
+    @Test
+    void theNumberOfThreadsDoesNotShowInTheBits() {
+        VideoShape shape = new VideoShape(2, 28, 36);
+        List<float[]> results = new ArrayList<>();
+        for (int threads : List.of(1, 2, 3)) {
+            try (Parallel parallel = new Parallel(threads)) {
+                results.add(Backend.with(
+                        KernelProviders.create(
+                                KernelProviders.lookup().kernels().name(), parallel),
+                        () -> Scope.run(() -> model.forward(
+                                        PackedInput.of(random(1, shape.tokens(), 5), shape, random(2, 30, 10), 5))
+                                .toFloatArray())));
+            }
+        }
+        assertThat(results.get(1)).isEqualTo(results.get(0));
+        assertThat(results.get(2)).isEqualTo(results.get(0));
     }
 
     @Test
