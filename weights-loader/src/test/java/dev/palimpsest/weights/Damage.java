@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Random;
 
@@ -24,23 +25,39 @@ final class Damage {
     static boolean readEverything(Path path) {
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         long before = threads.getCurrentThreadAllocatedBytes();
-        try (Checkpoint c = Checkpoint.open(path)) {
-            for (String name : c.names()) {
-                c.tensor(name);
-            }
-            c.verify();
+        boolean read = attempt(path);
+        if (threads.getCurrentThreadAllocatedBytes() - before >= MOST_ALLOCATED) {
+            // the first time counts the loading of classes, too
+            before = threads.getCurrentThreadAllocatedBytes();
+            attempt(path);
             assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(MOST_ALLOCATED);
-            for (String name : c.names()) {
-                if (c.info(name).bytes() < MOST_ALLOCATED) {
-                    Bits.of(c.tensor(name));
-                }
+        }
+        if (read) {
+            try (Checkpoint c = Checkpoint.open(path)) {
+                c.names().stream()
+                        .filter(name -> c.info(name).bytes() < MOST_ALLOCATED)
+                        .forEach(name -> Bits.of(c.tensor(name)));
             }
+        }
+        return read;
+    }
+
+    private static boolean attempt(Path path) {
+        try (Checkpoint c = Checkpoint.open(path)) {
+            c.names().forEach(c::tensor);
+            c.verify();
             return true;
         } catch (CheckpointException e) {
-            assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(MOST_ALLOCATED);
             assertThat(e).message().hasLineCount(1).hasSizeLessThan(1000);
             return false;
         }
+    }
+
+    /// Changes the last byte of a file in place.
+    static void overwriteLast(Path path, byte value) throws IOException {
+        byte[] bytes = Files.readAllBytes(path);
+        bytes[bytes.length - 1] = value;
+        Files.write(path, bytes, StandardOpenOption.WRITE);
     }
 
     /// Flips bits, overwrites bytes or cuts the end off, again and again.
