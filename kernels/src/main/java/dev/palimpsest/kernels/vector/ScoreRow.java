@@ -52,16 +52,23 @@ final class ScoreRow {
         }
     }
 
-    /// The largest element, NaN if there is one; n at least 1.
+    /// The largest element, NaN if there is one; n at least 1. Four maxima run side by side, since one waits for the
+    /// previous.
     static float max(MemorySegment m, long at, int n) {
         float max = m.get(JAVA_FLOAT_UNALIGNED, at);
         int i = 0;
-        if (n >= LANES) {
-            FloatVector largest = Simd.load(m, at);
-            for (i = LANES; i <= n - LANES; i += LANES) {
-                largest = largest.max(Simd.load(m, at + i * 4L));
+        if (n >= 4 * LANES) {
+            FloatVector a = Simd.load(m, at);
+            FloatVector b = a;
+            FloatVector c = a;
+            FloatVector d = a;
+            for (; i <= n - 4 * LANES; i += 4 * LANES) {
+                a = a.max(Simd.load(m, at + i * 4L));
+                b = b.max(Simd.load(m, at + (i + LANES) * 4L));
+                c = c.max(Simd.load(m, at + (i + 2 * LANES) * 4L));
+                d = d.max(Simd.load(m, at + (i + 3 * LANES) * 4L));
             }
-            max = largest.reduceLanes(MAX);
+            max = a.max(b).max(c.max(d)).reduceLanes(MAX);
         }
         for (; i < n; i++) {
             max = Math.max(max, m.get(JAVA_FLOAT_UNALIGNED, at + i * 4L));
@@ -71,24 +78,20 @@ final class ScoreRow {
 
     /// `m[i] = e^(m[i] - shift)`; returns the sum.
     static float exponentials(MemorySegment m, long at, int n, float shift) {
-        FloatVector even = Simd.zero();
-        FloatVector odd = Simd.zero();
+        FloatVector sum = Simd.zero();
         int i = 0;
-        for (; i <= n - 2 * LANES; i += 2 * LANES) {
-            FloatVector a = VectorMath.exp(Simd.load(m, at + i * 4L).sub(shift));
-            FloatVector b = VectorMath.exp(Simd.load(m, at + (i + LANES) * 4L).sub(shift));
-            Simd.store(a, m, at + i * 4L);
-            Simd.store(b, m, at + (i + LANES) * 4L);
-            even = even.add(a);
-            odd = odd.add(b);
+        for (; i <= n - LANES; i += LANES) {
+            FloatVector e = VectorMath.exp(Simd.load(m, at + i * 4L).sub(shift));
+            Simd.store(e, m, at + i * 4L);
+            sum = sum.add(e);
         }
-        for (; i < n; i += LANES) {
-            VectorMask<Float> rest = Simd.first(Math.min(n - i, LANES));
-            FloatVector a = VectorMath.exp(Simd.load(m, at + i * 4L, rest).sub(shift));
-            Simd.store(a, m, at + i * 4L, rest);
-            even = even.add(Simd.zero().blend(a, rest));
+        if (i < n) {
+            VectorMask<Float> rest = Simd.first(n - i);
+            FloatVector e = VectorMath.exp(Simd.load(m, at + i * 4L, rest).sub(shift));
+            Simd.store(e, m, at + i * 4L, rest);
+            sum = sum.add(Simd.zero().blend(e, rest));
         }
-        return Simd.sum(even.add(odd));
+        return Simd.sum(sum);
     }
 
     /// `to[i * step] = a[i] * factor`
