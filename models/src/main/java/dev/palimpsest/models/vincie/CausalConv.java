@@ -59,9 +59,8 @@ final class CausalConv extends Module {
                 inflation);
     }
 
-    /// The geometry of a causal convolution: twice the padding in time in front of the first frame, zeros on all sides
-    /// in
-    /// space.
+    /// The geometry of a causal convolution: twice the padding in time in front of the first frame, and in space zeros
+    /// on all sides.
     ///
     /// @param stride in time, rows, columns
     /// @param padding in time, rows, columns
@@ -119,9 +118,8 @@ final class CausalConv extends Module {
         return Functional.convolution(geometry, x, weight, bias, residual);
     }
 
-    /// A kernel summed over time, computed as a product with zeros and ones: matrix kernels are fast on any shape,
-    /// while the
-    /// numbers to be added lie in runs too short for a fast sum.
+    /// A kernel summed over time, computed as a product with zeros and ones: matrix kernels are fast on any shape, but
+    /// the numbers to be added lie in runs too short for a fast sum.
     ///
     /// @param w `(O, C, kT, kH, kW)`
     /// @return `(O, C, 1, kH, kW)`, f32

@@ -36,7 +36,7 @@ import org.jspecify.annotations.Nullable;
 /// ```
 ///
 /// Pictures have the axes `(N, C, H, W)` and values from -1 to 1, videos `(N, C, T, H, W)` with `T % temporalFactor ==
-/// 1`. Sizes that are no multiple of the spatial factor lose their last rows and columns.
+/// 1`. The latent of a size that is no multiple of the spatial factor has the quotient rounded down.
 ///
 /// Memory: weights stay where the checkpoint maps them, in their stored type. Activations keep their channels innermost
 /// and are released as soon as the next layer has its result, so that at most three of the widest ones live at a time:
@@ -99,7 +99,7 @@ public final class CausalVideoVae extends Module {
             throw new IllegalArgumentException("vae encode: " + pixels.shape() + " has " + video.dim(2)
                     + " frames; their number must be 1 more than a multiple of " + config.temporalFactor());
         }
-        int step = config.withSplitSize(splitSize).splitSize();
+        int step = checkedSplit(splitSize);
         Tensor moments = inChunks(encoder, video, step); // (N, 2*16, T', H/8, W/8)
         return Posterior.of(moments);
     }
@@ -121,9 +121,13 @@ public final class CausalVideoVae extends Module {
     /// @throws IllegalArgumentException if the axes or extents do not fit
     public Tensor decode(Tensor latents, int splitSize) {
         Tensor z = video("vae decode", latents, config.latentChannels()); // (N, 16, t, h, w)
-        int step = config.withSplitSize(splitSize).splitSize() / config.temporalFactor();
+        int step = checkedSplit(splitSize) / config.temporalFactor();
         Tensor pixels = inChunks(decoder, z, step); // (N, 3, T, H, W)
         return pixels.dim(2) == 1 ? pixels.squeeze(2) : pixels;
+    }
+
+    private int checkedSplit(int splitSize) {
+        return config.withSplitSize(splitSize).splitSize();
     }
 
     /// What the diffusion transformer works on: `(sample - shift) * scale`.
