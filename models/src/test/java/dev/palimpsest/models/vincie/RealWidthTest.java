@@ -37,8 +37,7 @@ class RealWidthTest {
     }
 
     private static Tensor randn(long seed, int... dims) {
-        float[] values =
-                new float[Math.toIntExact(Shape.of(dims).elements())];
+        float[] values = new float[Math.toIntExact(Shape.of(dims).elements())];
         new TorchCpuRandom(seed).randn(values);
         return Tensor.of(values, dims);
     }
