@@ -6,6 +6,7 @@ import dev.palimpsest.models.diffusion.Guidance;
 import dev.palimpsest.tensor.random.RandomSource;
 import dev.palimpsest.tensor.random.TorchCpuRandom;
 import dev.palimpsest.tensor.random.TorchCudaRandom;
+import java.util.function.Consumer;
 
 /// How VINCIE edits. Immutable; defaults are those of the original.
 ///
@@ -105,205 +106,114 @@ public record EditOptions(
 
     /// These options with another [#seed].
     public EditOptions withSeed(long seed) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.seed = seed);
     }
 
     /// These options with another number of [#steps].
     public EditOptions withSteps(int steps) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.steps = steps);
     }
 
     /// These options with another [#shift].
     public EditOptions withShift(double shift) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.shift = shift);
     }
 
     /// These options with another [#guidance].
     public EditOptions withGuidance(Guidance guidance) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.guidance = guidance);
     }
 
     /// These options with another [#resolution].
     public EditOptions withResolution(int resolution) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.resolution = resolution);
     }
 
     /// These options with another [#aspectRatio].
     public EditOptions withAspectRatio(AspectRatio aspectRatio) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.aspectRatio = aspectRatio);
     }
 
     /// These options with other [#noise].
     public EditOptions withNoise(Noise noise) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.noise = noise);
     }
 
     /// These options with another use of the [#posterior].
     public EditOptions withPosterior(PosteriorUse posterior) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.posterior = posterior);
     }
 
     /// These options with another [#negativePrompt].
     public EditOptions withNegativePrompt(String negativePrompt) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.negativePrompt = negativePrompt);
     }
 
     /// These options with or without [#imagePlaceholders].
     public EditOptions withImagePlaceholders(boolean imagePlaceholders) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.imagePlaceholders = imagePlaceholders);
     }
 
     /// These options with another listener.
     public EditOptions withProgress(Progress progress) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.progress = progress);
     }
 
     /// These options with another switch to stop by.
     public EditOptions withCancellation(Cancellation cancellation) {
-        return new EditOptions(
-                seed,
-                steps,
-                shift,
-                guidance,
-                resolution,
-                aspectRatio,
-                noise,
-                posterior,
-                negativePrompt,
-                imagePlaceholders,
-                progress,
-                cancellation);
+        return with(draft -> draft.cancellation = cancellation);
+    }
+
+    private EditOptions with(Consumer<Draft> change) {
+        Draft draft = new Draft(this);
+        change.accept(draft);
+        return draft.finish();
+    }
+
+    /// The same fields, open to one change.
+    private static final class Draft {
+        private long seed;
+        private int steps;
+        private double shift;
+        private Guidance guidance;
+        private int resolution;
+        private AspectRatio aspectRatio;
+        private Noise noise;
+        private PosteriorUse posterior;
+        private String negativePrompt;
+        private boolean imagePlaceholders;
+        private Progress progress;
+        private Cancellation cancellation;
+
+        Draft(EditOptions from) {
+            seed = from.seed;
+            steps = from.steps;
+            shift = from.shift;
+            guidance = from.guidance;
+            resolution = from.resolution;
+            aspectRatio = from.aspectRatio;
+            noise = from.noise;
+            posterior = from.posterior;
+            negativePrompt = from.negativePrompt;
+            imagePlaceholders = from.imagePlaceholders;
+            progress = from.progress;
+            cancellation = from.cancellation;
+        }
+
+        EditOptions finish() {
+            return new EditOptions(
+                    seed,
+                    steps,
+                    shift,
+                    guidance,
+                    resolution,
+                    aspectRatio,
+                    noise,
+                    posterior,
+                    negativePrompt,
+                    imagePlaceholders,
+                    progress,
+                    cancellation);
+        }
     }
 }
