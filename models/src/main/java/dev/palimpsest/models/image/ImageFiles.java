@@ -54,6 +54,9 @@ public final class ImageFiles {
             if (in == null) {
                 throw new ImageException(file + ": cannot be read");
             }
+            if (PngChunks.isPng(in)) {
+                PngChunks.check(in);
+            }
             Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
             if (!readers.hasNext()) {
                 throw new ImageException(file + ": is not a PNG, JPEG, GIF, BMP or WebP picture");

@@ -99,6 +99,23 @@ class ImageFilesTest {
     }
 
     @Test
+    void aPngThatIsCutOffOrHasAnyBitChangedIsRefused() throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        ImageIO.write(noise(3, 3, 3).toBufferedImage(), "png", bytes);
+        Path file = folder.resolve("a.png");
+        for (int length = 0; length < bytes.size(); length++) {
+            Files.write(file, Arrays.copyOf(bytes.toByteArray(), length));
+            assertThatThrownBy(() -> ImageFiles.read(file)).as("cut").isInstanceOf(ImageException.class);
+        }
+        for (int bit = 0; bit < 8 * bytes.size(); bit++) {
+            byte[] damaged = bytes.toByteArray();
+            damaged[bit / 8] ^= (byte) (1 << bit % 8);
+            Files.write(file, damaged);
+            assertThatThrownBy(() -> ImageFiles.read(file)).as("bit " + bit).isInstanceOf(ImageException.class);
+        }
+    }
+
+    @Test
     void aPngThatClaimsAHugeSizeIsRefusedBeforeDecoding() throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         ImageIO.write(noise(2, 2, 1).toBufferedImage(), "png", bytes);
