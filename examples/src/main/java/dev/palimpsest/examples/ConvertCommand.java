@@ -1,6 +1,5 @@
 package dev.palimpsest.examples;
 
-import dev.palimpsest.models.api.Cancellation;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.CheckpointException;
 import dev.palimpsest.weights.SafeTensorsWriter;
@@ -59,18 +58,19 @@ final class ConvertCommand implements Callable<Integer> {
             requireSpace(bytes);
             int total = Math.toIntExact(Math.max(1, Math.ceilDiv(bytes, MEBIBYTE)));
             PrintWriter err = spec.commandLine().getErr();
-            try (var interruption = new Interruption();
-                    var progress = new ProgressDisplay(err, main.surroundings.terminal())) {
-                Cancellation cancellation = interruption.cancellation();
-                checkpoint.verify();
-                SafeTensorsWriter.convert(checkpoint, out, written -> {
-                    cancellation.check();
-                    progress.update("write MiB", (int) (written / MEBIBYTE), total);
-                });
-            } catch (IllegalArgumentException e) {
-                // a tensor that safetensors has no way to name
-                throw new CheckpointException(in, "cannot be converted: " + e.getMessage(), e);
-            }
+            Interruption.guard(err, cancellation -> {
+                try (var progress = new ProgressDisplay(err, main.surroundings.terminal())) {
+                    checkpoint.verify();
+                    progress.update("write MiB", 0, total);
+                    SafeTensorsWriter.convert(checkpoint, out, written -> {
+                        cancellation.check();
+                        progress.update("write MiB", (int) Math.min(total, Math.ceilDiv(written, MEBIBYTE)), total);
+                    });
+                } catch (IllegalArgumentException e) {
+                    // a tensor that safetensors has no way to name
+                    throw new CheckpointException(in, "cannot be converted: " + e.getMessage(), e);
+                }
+            });
             report(checkpoint.names().size(), bytes);
         }
         return ExitCode.OK;

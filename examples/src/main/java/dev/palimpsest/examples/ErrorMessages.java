@@ -44,8 +44,7 @@ final class ErrorMessages implements IParameterExceptionHandler, IExecutionExcep
         Main main = (Main) command.getCommandSpec().root().userObject();
         int code;
         if (e instanceof CancellationException) {
-            err.println(name + ": Stopped; nothing was left half-written.");
-            code = CANCELLED;
+            code = CANCELLED; // told already, while there was time
         } else if (isUsersToMend(e)) {
             err.println(name + ": " + sentence(message(e)));
             code = ExitCode.USAGE;

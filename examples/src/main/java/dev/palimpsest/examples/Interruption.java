@@ -1,8 +1,11 @@
 package dev.palimpsest.examples;
 
 import dev.palimpsest.models.api.Cancellation;
+import java.io.PrintWriter;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 
 /// Turns Ctrl-C and SIGTERM into a [Cancellation], and lets the JVM end only when the work has stopped and tidied up.
 final class Interruption implements AutoCloseable {
@@ -12,13 +15,26 @@ final class Interruption implements AutoCloseable {
     private final CountDownLatch finished = new CountDownLatch(1);
     private final Thread hook = new Thread(this::stop, "palimpsest-interruption");
 
-    Interruption() {
+    private Interruption() {
         Runtime.getRuntime().addShutdownHook(hook);
     }
 
-    /// What the work must look at.
-    Cancellation cancellation() {
-        return cancellation;
+    /// Does work that can be interrupted.
+    ///
+    /// @param err is told if it was
+    /// @param work given what it must look at
+    /// @throws CancellationException if the work was interrupted
+    static void guard(PrintWriter err, Consumer<Cancellation> work) {
+        try (var interruption = new Interruption()) {
+            try {
+                work.accept(interruption.cancellation);
+            } catch (CancellationException e) {
+                // here, because the JVM may be gone as soon as the interruption is closed
+                err.println("palimpsest: Stopped; no file was left half-written.");
+                err.flush();
+                throw e;
+            }
+        }
     }
 
     private void stop() {
@@ -38,8 +54,7 @@ final class Interruption implements AutoCloseable {
         try {
             Runtime.getRuntime().removeShutdownHook(hook);
         } catch (IllegalStateException e) {
-            // the JVM is already ending
-            cancellation.cancel();
+            cancellation.cancel(); // the JVM is ending already
         }
     }
 }

@@ -19,7 +19,14 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         versionProvider = BuildVersion.class,
         description = "Edits pictures by words, over several turns, on the JVM alone.",
-        subcommands = {InspectCommand.class, ConvertCommand.class, GoldenCommand.class, DoctorCommand.class})
+        subcommands = {
+            EditCommand.class,
+            ComposeCommand.class,
+            InspectCommand.class,
+            ConvertCommand.class,
+            GoldenCommand.class,
+            DoctorCommand.class
+        })
 public final class Main implements Runnable {
 
     final Surroundings surroundings;

@@ -9,7 +9,8 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 import org.jspecify.annotations.Nullable;
 
-/// Shows progress: as a bar with the time left where somebody watches, as a line for every tenth of a stage elsewhere.
+/// Shows progress: as a bar with the time left where somebody watches, as a line for the beginning
+/// and every tenth of a stage elsewhere.
 final class ProgressDisplay implements Progress, AutoCloseable {
     private static final int WIDTH = 100;
     private static final int LINES = 10;
@@ -31,25 +32,25 @@ final class ProgressDisplay implements Progress, AutoCloseable {
 
     /// What the following stages belong to: `turn 1 of 3`. Printed in front of them.
     void task(String name) {
-        close();
+        end();
         task = name + ": ";
         stage = "";
     }
 
     @Override
     public void update(String stage, int done, int total) {
-        if (!stage.equals(this.stage) || total != this.total || done < this.done) {
-            close();
+        boolean begins = !stage.equals(this.stage) || total != this.total || done < this.done;
+        if (begins) {
+            end();
             this.stage = stage;
             this.total = total;
-            this.done = 0;
         }
         int before = this.done;
         this.done = done;
         if (terminal != null) {
             draw(terminal);
-        } else if (done > before && tenth(done) > tenth(before)) {
-            lines.println(task + stage + " " + done + "/" + total);
+        } else if (begins || (total > 1 && tenth(done) > tenth(before))) {
+            lines.println(task + stage + (total > 1 ? " " + done + "/" + total : ""));
             lines.flush();
         }
     }
@@ -72,12 +73,16 @@ final class ProgressDisplay implements Progress, AutoCloseable {
         shown.stepTo(done);
     }
 
-    /// Ends the bar that is being shown, if any.
-    @Override
-    public void close() {
+    /// Ends the bar that is being shown, if any, so that something else can be printed.
+    void end() {
         if (bar != null) {
             bar.close();
             bar = null;
         }
+    }
+
+    @Override
+    public void close() {
+        end();
     }
 }
