@@ -16,11 +16,13 @@ import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.UUID;
 import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
@@ -141,8 +143,9 @@ public final class ImageFiles {
         Path part = null;
         try {
             Files.createDirectories(folder);
-            part = Files.createTempFile(folder, ".palimpsest-", ".part");
-            try (OutputStream out = Files.newOutputStream(part);
+            // Not createTempFile, whose files only their owner may read.
+            part = folder.resolve("." + UUID.randomUUID() + ".part");
+            try (OutputStream out = Files.newOutputStream(part, StandardOpenOption.CREATE_NEW);
                     ImageOutputStream stream = ImageIO.createImageOutputStream(out)) {
                 encode(image.toBufferedImage(), stream, text);
             }

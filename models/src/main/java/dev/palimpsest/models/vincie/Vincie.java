@@ -64,9 +64,6 @@ public final class Vincie implements ImageEditor<EditOptions> {
             throw new CheckpointException(
                     folder, Files.exists(folder) ? "is a file, not a model folder" : "there is no such model folder");
         }
-        Path settings = folder.resolve("config.json");
-        VincieConfig config = VincieConfig.of(
-                Files.exists(settings) ? JsonObject.read(settings) : JsonObject.empty(settings.toString()));
         List<Checkpoint> opened = new ArrayList<>();
         Scope scope = Scope.open();
         try {
@@ -74,6 +71,9 @@ public final class Vincie implements ImageEditor<EditOptions> {
             Checkpoint dit = open(folder, opened, "dit.pth", "dit.safetensors");
             Checkpoint vae = open(folder, opened, "vae.pth", "vae.safetensors");
             Checkpoint text = open(folder, opened, "llm14b");
+            Path settings = folder.resolve("config.json");
+            VincieConfig config = VincieConfig.of(
+                    Files.exists(settings) ? JsonObject.read(settings) : JsonObject.empty(settings.toString()));
             QwenTokenizer tokenizer = tokenizer(llm.resolve("qwen.tiktoken"));
             JsonObject qwen = config.text().names().isEmpty() && Files.exists(llm.resolve("config.json"))
                     ? JsonObject.read(llm.resolve("config.json"))

@@ -55,6 +55,14 @@ class ImageFilesTest {
     }
 
     @Test
+    void aPictureCanBeReadByWhoeverMayReadNewFiles() throws IOException {
+        Path picture = folder.resolve("a.png");
+        ImageFiles.writePng(noise(4, 4, 1), picture, Map.of());
+        Path other = Files.createFile(folder.resolve("other"));
+        assertThat(Files.getPosixFilePermissions(picture)).isEqualTo(Files.getPosixFilePermissions(other));
+    }
+
+    @Test
     void aFileInTheWayOfTheFolderIsOneSentence() throws IOException {
         Path inTheWay = Files.createFile(folder.resolve("taken"));
         assertThatThrownBy(() -> ImageFiles.writePng(noise(2, 2, 1), inTheWay.resolve("a.png"), Map.of()))
