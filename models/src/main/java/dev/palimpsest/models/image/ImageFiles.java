@@ -144,7 +144,7 @@ public final class ImageFiles {
         try {
             Files.createDirectories(folder);
             // Not createTempFile, whose files only their owner may read.
-            part = folder.resolve("." + UUID.randomUUID() + ".part");
+            part = file.resolveSibling("." + UUID.randomUUID() + ".part");
             try (OutputStream out = Files.newOutputStream(part, StandardOpenOption.CREATE_NEW);
                     ImageOutputStream stream = ImageIO.createImageOutputStream(out)) {
                 encode(image.toBufferedImage(), stream, text);
