@@ -59,10 +59,10 @@ final class ScoreRow {
         int i = 0;
         if (n >= 4 * LANES) {
             FloatVector a = Simd.load(m, at);
-            FloatVector b = a;
-            FloatVector c = a;
-            FloatVector d = a;
-            for (; i <= n - 4 * LANES; i += 4 * LANES) {
+            FloatVector b = Simd.load(m, at + LANES * 4L);
+            FloatVector c = Simd.load(m, at + 2 * LANES * 4L);
+            FloatVector d = Simd.load(m, at + 3 * LANES * 4L);
+            for (i = 4 * LANES; i <= n - 4 * LANES; i += 4 * LANES) {
                 a = a.max(Simd.load(m, at + i * 4L));
                 b = b.max(Simd.load(m, at + (i + LANES) * 4L));
                 c = c.max(Simd.load(m, at + (i + 2 * LANES) * 4L));
