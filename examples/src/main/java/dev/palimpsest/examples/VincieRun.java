@@ -6,9 +6,7 @@ import dev.palimpsest.models.vincie.EditOptions;
 import dev.palimpsest.models.vincie.Vincie;
 import dev.palimpsest.models.vincie.VincieSession;
 import java.awt.image.BufferedImage;
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -106,58 +104,56 @@ final class VincieRun {
             throw new UserException("--index: " + options.index + " must not be negative");
         }
         options.over(EditOptions.defaults()); // finds options that make no sense before a model is opened
-        prepareFolder(options.out);
-        Engine.kernels();
-        Path given = options.model;
-        boolean demo = given == null;
-        Path folder = given != null ? given : DemoModel.provide(surroundings.cache());
-        if (demo) {
-            err.println("No --model is given: this is a tiny random model, written to " + folder + ".");
-            err.flush();
-        }
         long start = System.nanoTime();
         List<Written> written = new ArrayList<>();
+        Path given = options.model;
         Interruption.guard(err, cancellation -> {
-            try (Vincie vincie = load(folder);
-                    var progress = new ProgressDisplay(err, surroundings.terminal())) {
-                EditOptions edit =
-                        options.over(vincie.options()).withProgress(progress).withCancellation(cancellation);
-                List<List<Path>> files = files(vincie, job, edit);
-                List<BufferedImage> images =
-                        job.images().stream().map(RgbImage::toBufferedImage).toList();
-                VincieSession session = compose
-                        ? vincie.compose(images, job.introductions(), edit)
-                        : vincie.edit(images.getFirst(), edit);
-                for (int turn = 0; turn < files.size(); turn++) {
-                    progress.task("turn " + (turn + 1) + " of " + files.size());
-                    List<BufferedImage> pictures = session.apply(job.turns().get(turn), options.repeats);
-                    progress.end();
-                    for (int r = 0; r < pictures.size(); r++) {
-                        Path file = files.get(turn).get(r);
-                        long seed = edit.seed() + r;
-                        var settings = settings(job, session, edit.withSeed(seed), folder);
-                        ImageFiles.writePng(RgbImage.of(pictures.get(r)), file, settings);
-                        written.add(new Written(turn, r, seed, job.turns().get(turn), file));
-                        if (!options.json) {
-                            out.println(file);
-                            out.flush();
+            try (var _ = new OutputFolder(options.out)) {
+                Engine.kernels();
+                Path model = given == null ? demo() : given;
+                try (Vincie vincie = load(model);
+                        var progress = new ProgressDisplay(err, surroundings.terminal())) {
+                    EditOptions edit = options.over(vincie.options())
+                            .withProgress(progress)
+                            .withCancellation(cancellation);
+                    List<List<Path>> files = files(vincie, job, edit);
+                    List<BufferedImage> images =
+                            job.images().stream().map(RgbImage::toBufferedImage).toList();
+                    VincieSession session = compose
+                            ? vincie.compose(images, job.introductions(), edit)
+                            : vincie.edit(images.getFirst(), edit);
+                    for (int turn = 0; turn < files.size(); turn++) {
+                        progress.task("turn " + (turn + 1) + " of " + files.size());
+                        List<BufferedImage> pictures = session.apply(job.turns().get(turn), options.repeats);
+                        progress.end();
+                        for (int r = 0; r < pictures.size(); r++) {
+                            long seed = edit.seed() + r;
+                            Path file = files.get(turn).get(r);
+                            var settings = settings(job, session, edit.withSeed(seed), model);
+                            write(pictures.get(r), file, settings);
+                            written.add(new Written(turn, r, seed, job.turns().get(turn), file));
                         }
                     }
                 }
             }
         });
-        report(written, demo, (System.nanoTime() - start) / 1e9);
+        report(written, given == null, (System.nanoTime() - start) / 1e9);
     }
 
-    /// Makes the folder if need be, and tries whether files can be written there.
-    private static void prepareFolder(Path folder) {
-        try {
-            Files.createDirectories(folder);
-            Files.delete(Files.createTempFile(folder, ".palimpsest-", ".part"));
-        } catch (IOException e) {
-            throw new UserException(
-                    "--out: pictures cannot be written to the folder " + folder + "; name another one", e);
+    private void write(BufferedImage picture, Path file, Map<String, String> settings) {
+        ImageFiles.writePng(RgbImage.of(picture), file, settings);
+        if (!options.json) {
+            out.println(file);
+            out.flush();
         }
+    }
+
+    /// A random model, for want of a given one.
+    private Path demo() {
+        Path folder = DemoModel.provide(surroundings.cache());
+        err.println("No --model is given: this is a tiny random model, written to " + folder + ".");
+        err.flush();
+        return folder;
     }
 
     private static Vincie load(Path folder) {

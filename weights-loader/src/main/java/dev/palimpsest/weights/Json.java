@@ -4,6 +4,7 @@ import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import tools.jackson.core.JacksonException;
@@ -43,10 +44,16 @@ final class Json {
 
     /// What a parser complains of, on one line.
     static String message(JacksonException e) {
+        if (e.getCause() instanceof CharacterCodingException) {
+            return "it is not UTF-8";
+        }
         String message = e.getOriginalMessage();
-        return message == null
-                ? "it cannot be parsed"
-                : CheckpointException.printable(message.lines().findFirst().orElse(""), LONGEST_MESSAGE);
+        if (message == null) {
+            return "it cannot be parsed";
+        }
+        // Jackson adds places that it then does not know, since the source is not its own.
+        String plain = message.lines().findFirst().orElse("").replaceFirst(" \\(start marker at .*", "");
+        return CheckpointException.printable(plain, LONGEST_MESSAGE);
     }
 
     /// A stream over memory.

@@ -88,6 +88,13 @@ public final class Vincie implements ImageEditor<EditOptions> {
                 QwenEncoder encoder =
                         new QwenEncoder(QwenConfig.from(textWeights, qwen), textWeights, tokenizer.endOfText());
                 textWeights.requireComplete();
+                if (tokenizer.vocabularySize() > encoder.config().vocabulary()) {
+                    throw new CheckpointException(
+                            llm.resolve("qwen.tiktoken"),
+                            "has " + tokenizer.vocabularySize() + " tokens with the special ones, but the text encoder "
+                                    + "knows only " + encoder.config().vocabulary()
+                                    + "; they belong to different models");
+                }
                 return new VinciePipeline(transformer, promptIds, autoencoder, encoder, config.fusion());
             });
             return new Vincie(config, pipeline, tokenizer, scope, List.copyOf(opened));
