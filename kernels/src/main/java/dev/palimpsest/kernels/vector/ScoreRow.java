@@ -60,8 +60,8 @@ final class ScoreRow {
         if (n >= 4 * LANES) {
             FloatVector a = Simd.load(m, at);
             FloatVector b = Simd.load(m, at + LANES * 4L);
-            FloatVector c = Simd.load(m, at + 2 * LANES * 4L);
-            FloatVector d = Simd.load(m, at + 3 * LANES * 4L);
+            FloatVector c = Simd.load(m, at + 2L * LANES * 4L);
+            FloatVector d = Simd.load(m, at + 3L * LANES * 4L);
             for (i = 4 * LANES; i <= n - 4 * LANES; i += 4 * LANES) {
                 a = a.max(Simd.load(m, at + i * 4L));
                 b = b.max(Simd.load(m, at + (i + LANES) * 4L));
