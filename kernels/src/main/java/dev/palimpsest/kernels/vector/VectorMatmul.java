@@ -38,10 +38,10 @@ final class VectorMatmul {
     private static final int SHARED_K = 16 * 1024;
 
     /// Length of the blocks of the inner dimension.
-    private static final int BLOCK_K = 2048;
+    private static final int BLOCK_K = 1536;
 
     /// Rows of a group, roughly: enough to pay for fetching a panel, few enough to stay in the second-level cache.
-    private static final int GROUP_ROWS = 48;
+    private static final int GROUP_ROWS = 96;
 
     /// Multiplications below which a product runs on the calling thread alone.
     private static final double SERIAL = 256 * 1024;
