@@ -4,6 +4,8 @@ module dev.palimpsest.tensor {
     requires transitive dev.palimpsest.kernels;
 
     exports dev.palimpsest.tensor;
+    exports dev.palimpsest.tensor.autograd;
     exports dev.palimpsest.tensor.nn;
+    exports dev.palimpsest.tensor.optim;
     exports dev.palimpsest.tensor.random;
 }

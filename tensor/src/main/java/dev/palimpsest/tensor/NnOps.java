@@ -67,6 +67,40 @@ final class NnOps {
             return out;
         }
 
+        /// With an activation or a gate the product itself is needed again, so the parts are recorded one by one.
+        @Override
+        public @Nullable Tensor plain(@Nullable Tensor[] inputs) {
+            Tensor gate = inputs[3];
+            Tensor residual = inputs[4];
+            if (activation == Activation.NONE && gate == null) {
+                return null;
+            }
+            Tensor product = new Linear(Activation.NONE).apply(inputs[0], inputs[1], inputs[2], null, null);
+            Tensor active = activated(activation, product);
+            Tensor gated = gate == null ? active : active.mul(gate);
+            return residual == null ? gated : gated.add(residual);
+        }
+
+        @Override
+        public void gradient(Backward b) {
+            Tensor x = b.input(0);
+            Tensor weight = b.input(1);
+            b.to(0, dy -> matrix(dy).matmul(weight).reshape(x.shape()));
+            b.to(1, dy -> matrix(dy).transpose(0, 1).matmul(matrix(x)));
+            b.to(2, dy -> dy);
+            b.to(4, dy -> dy);
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return input < 2 && wanted[1 - input];
+        }
+
+        /// All axes but the last merged.
+        private static Tensor matrix(Tensor t) {
+            return t.reshape(rows(t.shape()), t.dim(-1));
+        }
+
         private static int rows(Shape s) {
             long n = 1;
             for (int i = 0; i < s.rank() - 1; i++) {
@@ -107,6 +141,20 @@ final class NnOps {
             Backend.kernels().convolution(geometry, x.array(), weight.array(), out.array(), epilogue);
             return out;
         }
+
+        @Override
+        public void gradient(Backward b) {
+            ConvolutionGradient parts = new ConvolutionGradient(geometry, b.input(0), b.input(1), b.gradient());
+            b.to(0, dy -> parts.input());
+            b.to(1, dy -> parts.weight());
+            b.to(2, dy -> dy.sum(0, 2, 3, 4).reshape(dy.dim(1)));
+            b.to(3, dy -> dy);
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return input < 2 && wanted[1 - input];
+        }
     }
 
     /// Inputs: q, k, v, bias.
@@ -139,11 +187,47 @@ final class NnOps {
             Backend.kernels().attention(op, q.array(), k.array(), v.array(), out.array());
             return out;
         }
+
+        @Override
+        public void gradient(Backward b) {
+            new AttentionGradient(scale, visible, b).run();
+        }
+    }
+
+    private static Tensor activated(Activation activation, Tensor x) {
+        return switch (activation) {
+            case NONE -> x;
+            case SILU -> x.silu();
+            case GELU_TANH -> x.geluTanh();
+        };
     }
 
     private static Affine affine(@Nullable Tensor[] inputs, Shape shape) {
         return new Affine(
                 learned(inputs, 1), learned(inputs, 2), stretched(inputs, 3, shape), stretched(inputs, 4, shape));
+    }
+
+    /// Gradient of `y = (n * weight + bias) * scale + shift`, where n is x over the root of its mean square (plus eps),
+    /// after taking its mean off if `centred`. With r = 1 / root and d the derivative by n,
+    /// `dx = r (d - mean(d) - n mean(d n))`, without the middle term if not centred.
+    private static void normGradient(Backward b, float eps, boolean centred) {
+        Tensor x = b.input(0).to(DType.F32);
+        Tensor moved = centred ? x.sub(x.mean(-1)) : x;
+        Tensor r = moved.square().mean(-1).add(eps).rsqrt(); // (..., 1)
+        Tensor n = moved.mul(r);
+        Tensor learned = b.has(3) ? b.gradient().mul(b.input(3)) : b.gradient(); // by n * weight + bias
+        b.to(0, dy -> {
+            Tensor d = b.has(1) ? learned.mul(b.input(1)) : learned;
+            Tensor inner = centred ? d.sub(d.mean(-1)) : d;
+            return inner.sub(n.mul(d.mul(n).mean(-1))).mul(r);
+        });
+        b.to(1, dy -> learned.mul(n));
+        b.to(2, dy -> learned);
+        b.to(3, dy -> {
+            Tensor weighted = b.has(1) ? n.mul(b.input(1)) : n;
+            return dy.mul(b.has(2) ? weighted.add(b.input(2)) : weighted);
+        });
+        b.to(4, dy -> dy);
     }
 
     /// Inputs: x, weight, bias, scale, shift.
@@ -160,6 +244,16 @@ final class NnOps {
             Backend.kernels().rmsNorm(x.array(), eps, affine(inputs, x.shape()), out.array());
             return out;
         }
+
+        @Override
+        public void gradient(Backward b) {
+            normGradient(b, eps, false);
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return input < 4;
+        }
     }
 
     /// Inputs: x, weight, bias, scale, shift.
@@ -175,6 +269,16 @@ final class NnOps {
             Tensor out = output(DType.F32, x.shape());
             Backend.kernels().layerNorm(x.array(), eps, affine(inputs, x.shape()), out.array());
             return out;
+        }
+
+        @Override
+        public void gradient(Backward b) {
+            normGradient(b, eps, true);
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return input < 4;
         }
     }
 
@@ -199,6 +303,20 @@ final class NnOps {
                             activation,
                             out.array());
             return out;
+        }
+
+        /// Every group is a row of a layer normalisation without learned parts.
+        @Override
+        public Tensor plain(@Nullable Tensor[] inputs) {
+            Tensor x = input(inputs, 0); // (N, C, ...)
+            int samples = x.dim(0);
+            int channels = x.dim(1);
+            Tensor rows = x.reshape(samples, groups, Math.toIntExact(x.elements() / samples / groups));
+            Tensor flat = Functional.layerNorm(rows, eps, null, null, null, null)
+                    .reshape(samples, channels, Math.toIntExact(x.elements() / samples / channels));
+            Tensor weight = input(inputs, 1).reshape(channels, 1);
+            Tensor bias = input(inputs, 2).reshape(channels, 1);
+            return activated(activation, flat.mul(weight).add(bias).reshape(x.shape()));
         }
 
         /// A result with the channels innermost if the input has them there.
@@ -232,6 +350,17 @@ final class NnOps {
                             out.array());
             return out;
         }
+
+        /// A rotation is undone by the opposite angle, which is also its transpose. Angles have no gradient.
+        @Override
+        public void gradient(Backward b) {
+            b.to(0, dy -> new Rotate(layout).apply(dy, b.input(1), b.input(2).neg()));
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return input > 0;
+        }
     }
 
     record Resample(Interpolation mode, Shape to) implements Op {
@@ -245,6 +374,33 @@ final class NnOps {
             Tensor out = output(DType.F32, to);
             Backend.kernels().interpolate(mode, input(inputs, 0).array(), out.array());
             return out;
+        }
+
+        /// Every axis is resized by a matrix of its own, which shows itself in what becomes of the unit vectors.
+        @Override
+        public void gradient(Backward b) {
+            Shape from = b.input(0).shape();
+            b.to(0, dy -> {
+                Tensor dx = dy;
+                for (int axis = 2; axis < to.rank(); axis++) {
+                    Tensor matrix = resizing(from.dim(axis), to.dim(axis)); // (in, out)
+                    dx = dx.transpose(axis, -1).matmul(matrix.transpose(0, 1)).transpose(axis, -1);
+                }
+                return dx;
+            });
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return false;
+        }
+
+        private Tensor resizing(int in, int out) {
+            Tensor unit = Tensor.zeros(in, 1, 1, in);
+            for (int i = 0; i < in; i++) {
+                unit.array().set(1, i, 0, 0, i);
+            }
+            return Functional.interpolate(mode, unit, 1, out).reshape(in, out);
         }
     }
 }

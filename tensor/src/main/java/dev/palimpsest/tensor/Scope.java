@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// Owns the memory of the tensors that are made while it is current, and gives it back all at once when it ends.
@@ -67,7 +68,7 @@ public final class Scope implements AutoCloseable {
     public static <T extends @Nullable Object, X extends Throwable> T run(Body<T, X> body) throws X {
         try (Scope scope = open()) {
             T result = ScopedValue.where(CURRENT, scope).call(body);
-            scope.escape(result);
+            forEachTensor(result, scope::escape);
             return result;
         }
     }
@@ -126,6 +127,42 @@ public final class Scope implements AutoCloseable {
         return tensor;
     }
 
+    /// Releases the memory of a tensor of this scope, and of all its views, before the scope ends. Has no effect on
+    /// tensors
+    /// that belong elsewhere.
+    public void release(Tensor tensor) {
+        Storage storage = tensor.storage();
+        if (storage.owner() == this) {
+            disown(storage);
+            storage.release();
+        }
+    }
+
+    /// Whether the tensor's memory ends with this scope or one inside it.
+    public boolean owns(Tensor tensor) {
+        Scope owner = tensor.storage().owner();
+        return owner == this || (owner != null && owner.isInside(this));
+    }
+
+    /// Shows every tensor in a value of the kinds that can leave a scope: a tensor, or tensors inside arrays,
+    /// collections, maps, optionals and [Holder]s.
+    public static void forEachTensor(@Nullable Object value, Consumer<Tensor> action) {
+        switch (value) {
+            case null -> {}
+            case Tensor t -> action.accept(t);
+            case Object[] array -> {
+                for (Object o : array) {
+                    forEachTensor(o, action);
+                }
+            }
+            case Holder holder -> holder.tensors().forEach(action);
+            case Collection<?> values -> values.forEach(o -> forEachTensor(o, action));
+            case Map<?, ?> map -> map.values().forEach(o -> forEachTensor(o, action));
+            case Optional<?> optional -> optional.ifPresent(o -> forEachTensor(o, action));
+            default -> {}
+        }
+    }
+
     private boolean isInside(Scope other) {
         for (Scope s = parent; s != null; s = s.parent) {
             if (s == other) {
@@ -151,28 +188,13 @@ public final class Scope implements AutoCloseable {
         }
     }
 
-    private void escape(@Nullable Object value) {
-        switch (value) {
-            case null -> {}
-            case Tensor t -> {
-                if (t.storage().owner() == this) {
-                    if (parent == null) {
-                        throw new IllegalStateException("a tensor made by " + t.origin()
-                                + " cannot leave the outermost scope; use Scope.open() and scope.call(...) to keep it");
-                    }
-                    parent.keep(t);
-                }
+    private void escape(Tensor t) {
+        if (t.storage().owner() == this) {
+            if (parent == null) {
+                throw new IllegalStateException("a tensor made by " + t.origin()
+                        + " cannot leave the outermost scope; use Scope.open() and scope.call(...) to keep it");
             }
-            case Object[] array -> {
-                for (Object o : array) {
-                    escape(o);
-                }
-            }
-            case Holder holder -> holder.tensors().forEach(this::escape);
-            case Collection<?> values -> values.forEach(this::escape);
-            case Map<?, ?> map -> map.values().forEach(this::escape);
-            case Optional<?> optional -> optional.ifPresent(this::escape);
-            default -> {}
+            parent.keep(t);
         }
     }
 

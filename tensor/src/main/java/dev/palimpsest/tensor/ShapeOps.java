@@ -38,6 +38,16 @@ final class ShapeOps {
             Backend.kernels().copy(x.array(), dense.array());
             return dense.view(dense.array().reshape(to));
         }
+
+        @Override
+        public void gradient(Backward b) {
+            b.to(0, dy -> dy.reshape(b.input(0).shape()));
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return false;
+        }
     }
 
     record Permute(int... axes) implements Op {
@@ -50,6 +60,20 @@ final class ShapeOps {
         public Tensor forward(@Nullable Tensor[] inputs) {
             Tensor x = only(inputs);
             return x.view(x.array().permute(axes));
+        }
+
+        @Override
+        public void gradient(Backward b) {
+            int[] back = new int[axes.length];
+            for (int i = 0; i < axes.length; i++) {
+                back[b.input(0).shape().axis(axes[i])] = i;
+            }
+            b.to(0, dy -> dy.permute(back));
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return false;
         }
     }
 
@@ -64,6 +88,16 @@ final class ShapeOps {
             Tensor x = only(inputs);
             return x.view(x.array().slice(axis, from, to));
         }
+
+        @Override
+        public void gradient(Backward b) {
+            b.into(0, dx -> dx.slice(axis, from, to).addInPlace(b.gradient()));
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return false;
+        }
     }
 
     record Expand(Shape to) implements Op {
@@ -76,6 +110,16 @@ final class ShapeOps {
         public Tensor forward(@Nullable Tensor[] inputs) {
             Tensor x = only(inputs);
             return x.view(x.array().expand(to));
+        }
+
+        @Override
+        public void gradient(Backward b) {
+            b.to(0, dy -> dy);
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return false;
         }
     }
 
@@ -92,6 +136,16 @@ final class ShapeOps {
             Tensor out = output(dtype, x.shape());
             Backend.kernels().copy(x.array(), out.array());
             return out;
+        }
+
+        @Override
+        public void gradient(Backward b) {
+            b.to(0, dy -> dy);
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return false;
         }
     }
 
@@ -128,6 +182,22 @@ final class ShapeOps {
             }
             return out;
         }
+
+        @Override
+        public void gradient(Backward b) {
+            int at = 0;
+            for (int i = 0; i < b.inputs(); i++) {
+                int from = at;
+                int to = at + b.input(i).dim(axis);
+                b.to(i, dy -> dy.slice(axis, from, to));
+                at = to;
+            }
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return false;
+        }
     }
 
     /// Rows of a table.
@@ -149,6 +219,19 @@ final class ShapeOps {
             Tensor out = output(dtype, table.shape().with(0, indices.dim(0)));
             Backend.kernels().gather(table.array(), indices.array(), out.array());
             return out;
+        }
+
+        @Override
+        public void gradient(Backward b) {
+            b.into(
+                    0,
+                    table -> Backend.kernels()
+                            .scatterAdd(b.gradient().array(), b.input(1).array(), table.array()));
+        }
+
+        @Override
+        public boolean needs(int input, boolean[] wanted) {
+            return input == 1;
         }
     }
 }

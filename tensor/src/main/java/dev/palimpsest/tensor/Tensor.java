@@ -14,6 +14,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// An n-dimensional array of numbers in native memory.
 ///
@@ -580,26 +581,37 @@ public final class Tensor {
 
     /// Adds to every element; `other` stretches to this shape. Returns this tensor.
     public Tensor addInPlace(Tensor other) {
+        writing("addInPlace", other);
         Backend.kernels().binary(Binary.ADD, array(), other.array().expand(shape()), array());
         return this;
     }
 
     /// Multiplies every element; `other` stretches to this shape. Returns this tensor.
     public Tensor mulInPlace(Tensor other) {
+        writing("mulInPlace", other);
         Backend.kernels().binary(Binary.MULTIPLY, array(), other.array().expand(shape()), array());
         return this;
     }
 
     /// Overwrites every element, converting types; `other` stretches to this shape. Returns this tensor.
     public Tensor copyInPlace(Tensor other) {
+        writing("copyInPlace", other);
         Backend.kernels().copy(other.array().expand(shape()), array());
         return this;
     }
 
     /// Sets every element. Returns this tensor.
     public Tensor fillInPlace(double value) {
+        writing("fillInPlace", null);
         Backend.kernels().fill(array(), value);
         return this;
+    }
+
+    private void writing(String what, @Nullable Tensor source) {
+        Recorder recorder = Recorder.current();
+        if (recorder != null) {
+            recorder.writing(what, this, source);
+        }
     }
 
     /// Type and shape, for example `f32(2, 3)`.
