@@ -19,11 +19,10 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Checks whatever can be checked among files: golden files, which name their kind in their metadata; lists of verdicts
-/// on checkpoints, and lists of texts with their tokens, both JSON and recognised by their structure. No file name
-/// means
-/// anything, except that its extension says which of the two formats it is.
+/// on checkpoints, lists of texts with their tokens, and tables of scales, all JSON and recognised by their structure.
+/// No
+/// file name means anything, except that its extension says which of the two formats it is.
 public final class Conformance {
-    private static final String SCHEDULES = "infinity.scale_schedules";
     private static final long LARGEST_LIST = 64 << 20;
 
     private final GoldenRunner runner;
@@ -43,7 +42,7 @@ public final class Conformance {
 
         record Tokens(TokenList list) implements Json {}
 
-        record Schedules() implements Json {}
+        record Schedules(ScheduleList list) implements Json {}
 
         /// Not a list of any kind.
         record Other() implements Json {}
@@ -103,12 +102,12 @@ public final class Conformance {
         switch (json) {
             case Json.Verdicts(VerdictList list) -> list.check(results);
             case Json.Tokens(TokenList list) -> results.accept(list.check(vocabularies));
-            case Json.Schedules() -> results.accept(ConformanceResult.notImplemented(file, SCHEDULES));
+            case Json.Schedules(ScheduleList list) -> results.accept(list.check());
             case Json.Broken(String reason) -> results.accept(ConformanceResult.failed(file, "-", reason));
             case Json.Other() -> {
                 if (mustBeList) {
-                    results.accept(
-                            ConformanceResult.failed(file, "-", "is neither a list of verdicts nor one of tokens"));
+                    results.accept(ConformanceResult.failed(
+                            file, "-", "is neither a list of verdicts nor one of tokens, nor tables of scales"));
                 }
             }
         }
@@ -156,7 +155,9 @@ public final class Conformance {
         if (!objects.isEmpty() && (allHave(objects, "text", "ids") || allHave(objects, "prompt", "ids", "mapping"))) {
             return new Json.Tokens(new TokenList(file, about, objects));
         }
-        return about.value("schedules") instanceof JsonObject ? new Json.Schedules() : new Json.Other();
+        return about.value("schedules") instanceof JsonObject
+                ? new Json.Schedules(new ScheduleList(file, about))
+                : new Json.Other();
     }
 
     private static boolean allHave(List<JsonObject> objects, String... fields) {

@@ -2,6 +2,7 @@ package dev.palimpsest.models.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.NdArray;
@@ -218,6 +219,52 @@ class ConformanceTest {
                 .containsExactly(Outcome.PASS, Outcome.PASS, Outcome.PASS, Outcome.FAIL, Outcome.FAIL, Outcome.FAIL);
         assertThat(results.get(3).problems()).containsExactly("'abc' gives [97, 98, 99] instead of [256, 99]");
         assertThat(results.get(4).problems().getFirst()).contains("needs a byte-pair vocabulary of 99 ranks");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
+            1.25 | [320, 256]  | [7, 20, 16] | 614 | PASS
+            1.25 | [320, 256]  | [7, 20, 16] | 615 | FAIL
+            1.25 | [256, 320]  | [7, 20, 16] | 614 | FAIL
+            1.25 | [320, 256]  | [7, 20, 17] | 614 | FAIL
+            1.25 | [320, 256]  | [1, 20, 16] | 614 | FAIL
+            1.3  | [320, 256]  | [7, 20, 16] | 614 | FAIL
+            """)
+    void tablesOfScalesAreComparedWithOurs(String ratio, String pixels, String last, int length, Outcome outcome)
+            throws IOException {
+        json("tables.json", """
+                {'schedules': {'%s': {'0.06M': {'pixel_hw': %s, 'image_seq_len': %d, 'scales':
+                  [[1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 5, 4], [5, 10, 8], [6, 15, 12], %s]}}},
+                'vae_latent_hw_to_scales':
+                  {'14x21': [[1, 1], [2, 2], [2, 3], [4, 6], [6, 9], [10, 15], [14, 21]]},
+                'vae_static_original':
+                  {'16x16': [[1, 1], [2, 2], [3, 3], [4, 4], [5, 5], [6, 6], [8, 8], [10, 10], [13, 13], [16, 16]]},
+                'vae_stride': 16}""".formatted(ratio, pixels, length, last));
+        assertThat(check(folder)).singleElement().satisfies(r -> {
+            assertThat(r.kind()).isEqualTo("infinity.scale_schedules");
+            assertThat(r.outcome()).as(r.problems().toString()).isEqualTo(outcome);
+        });
+    }
+
+    @Test
+    void tablesOfScalesThatDoNotExistAreFailures() throws IOException {
+        json("latents.json", "{'schedules': {}, 'vae_latent_hw_to_scales': {'3x3': [[1, 1], [3, 3]]}}");
+        json("ratios.json", "{'schedules': {}, 'h_div_w_templates_in_order': [1.0, 1.25]}");
+        json("sizes.json", "{'schedules': {'1.0': {'2M': {}}}}");
+        assertThat(check(folder))
+                .extracting(ConformanceResult::outcome)
+                .containsOnly(Outcome.FAIL)
+                .hasSize(3);
+    }
+
+    @Test
+    void theOriginalsTablesOfScalesAreOurs() throws IOException {
+        Path tables = Path.of("../../shared/golden/infinity/scale_schedules.json");
+        assumeTrue(Files.exists(tables), () -> tables + " is absent");
+        assertThat(check(tables)).singleElement().satisfies(r -> {
+            assertThat(r.problems()).isEmpty();
+            assertThat(r.worst()).isEqualTo("291 comparisons");
+        });
     }
 
     private static String rank(byte[] token, int rank) {
