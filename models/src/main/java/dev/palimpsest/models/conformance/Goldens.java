@@ -1,5 +1,6 @@
 package dev.palimpsest.models.conformance;
 
+import dev.palimpsest.models.infinity.BsqVaeGoldens;
 import dev.palimpsest.models.vincie.VaeGoldens;
 import java.util.List;
 
@@ -10,10 +11,13 @@ public final class Goldens {
     /// A runner for every kind of golden file that can be checked.
     public static GoldenRunner runner() {
         return new GoldenRunner(List.of(
+                new BsqVaeGoldens(),
                 new DiffusionGoldens(),
                 new ImageGoldens(),
+                new InterpolationGoldens(),
                 new LayerGoldens(),
                 new NaDitGoldens(),
+                new PictureGoldens(),
                 new RandomGoldens(),
                 new SessionGoldens(),
                 new TextGoldens(),

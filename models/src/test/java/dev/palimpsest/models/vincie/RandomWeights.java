@@ -13,13 +13,13 @@ import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 
 /// Checkpoints for tests: whatever tensors a model asks for, filled with random numbers of a sensible size.
-final class RandomWeights {
+public final class RandomWeights {
     private RandomWeights() {}
 
     /// Writes a checkpoint with everything that `build` takes from a tree.
     ///
     /// @param rename gives a tensor another name in the file, or leaves it out by giving null
-    static Path write(Path file, long seed, Consumer<WeightTree> build, UnaryOperator<String> rename) {
+    public static Path write(Path file, long seed, Consumer<WeightTree> build, UnaryOperator<String> rename) {
         Path empty = file.resolveSibling(file.getFileName() + ".empty");
         new SafeTensorsWriter().write(empty);
         try (Checkpoint nothing = Checkpoint.open(empty)) {
