@@ -20,6 +20,7 @@ public final class Goldens {
                 new PictureGoldens(),
                 new RandomGoldens(),
                 new SessionGoldens(),
+                new T5Goldens(),
                 new TextGoldens(),
                 new VaeGoldens()));
     }
