@@ -16,8 +16,7 @@ import java.util.SplittableRandom;
 import java.util.stream.Stream;
 
 /// A tiny VINCIE with random weights in a folder laid out as a real one, to show how everything works without any
-/// download.
-/// Its pictures are noise.
+/// download. Its pictures are noise.
 final class DemoModel {
     private static final String FOLDER = "demo-model-1";
     private static final int VOCABULARY = 256;

@@ -20,8 +20,7 @@ import picocli.CommandLine.ParseResult;
 /// Turns exceptions into one sentence and an exit code.
 ///
 /// What a user can put right (a file, an option, a setting of the machine) is told in the sentence alone; where it
-/// comes
-/// from is shown with `--verbose`. Anything else is a fault of this program.
+/// comes from is shown with `--verbose`. Anything else is a fault of this program.
 final class ErrorMessages implements IParameterExceptionHandler, IExecutionExceptionHandler {
     /// Exit code of work that was stopped by the user: what a shell reports for Ctrl-C.
     static final int CANCELLED = 130;

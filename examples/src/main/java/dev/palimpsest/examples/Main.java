@@ -12,8 +12,7 @@ import picocli.CommandLine.Spec;
 /// The root of the command line `palimpsest`.
 ///
 /// Exit codes: 0 for success, 1 for a failure, 2 for a mistake of the user, told in one sentence; commands list what
-/// else
-/// they have.
+/// else they have.
 @Command(
         name = "palimpsest",
         mixinStandardHelpOptions = true,

@@ -19,8 +19,7 @@ import java.util.stream.IntStream;
 import picocli.CommandLine.Model.CommandSpec;
 
 /// A job for VINCIE: what can be wrong is found before anything is computed, then every turn's pictures are written as
-/// soon
-/// as they are there, each whole or not at all.
+/// soon as they are there, each whole or not at all.
 final class VincieRun {
     private static final String CAMERA_PREFIX = "CAMERA_PREFIX";
 

@@ -8,9 +8,9 @@ import org.jspecify.annotations.Nullable;
 /// @param scale multiplied to the scores, usually `1 / sqrt(headDim)`
 /// @param visible which keys each query sees
 /// @param bias added to the scaled scores, stretches to `(heads, queries, keys)`, f32; negative infinity hides a key,
-/// and a
-///     query whose keys are all hidden sees nothing and yields zeros
-/// @param probabilities if given, receives the attention probabilities `(heads, queries, keys)`, f32, 0 for hidden keys
+///     and a query whose keys are all hidden sees nothing and yields zeros
+/// @param probabilities if given, receives the attention probabilities `(heads, queries, keys)`, f32, 0 for hidden
+///     keys
 /// @param logSumExp if given, receives the natural logarithm of each row's softmax denominator (including the row
 ///     maximum), `(queries, heads)`, f32; negative infinity for a query that sees nothing
 public record Attention(

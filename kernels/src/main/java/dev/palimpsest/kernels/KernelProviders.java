@@ -59,8 +59,7 @@ public final class KernelProviders {
     ///
     /// @throws IllegalArgumentException if one of the system properties has a value that means nothing
     /// @throws IllegalStateException if the forced provider does not work here, or if this Java is one of those that
-    /// can
-    ///     corrupt memory under native calls
+    ///     can corrupt memory under native calls
     public static KernelSelection lookup() {
         if (Once.SELECTION != null) {
             return Once.SELECTION;
@@ -201,7 +200,8 @@ public final class KernelProviders {
                 selection.reason());
     }
 
-    /// The only mention of the Vector API here, in a class of its own so that it is resolved only where the API exists.
+    /// The only mention of the Vector API here, in a class of its own so that it is resolved only where the API
+    /// exists.
     private static final class PreferredVector {
         static int bits() {
             return jdk.incubator.vector.VectorShape.preferredShape().vectorBitSize();

@@ -18,10 +18,9 @@ import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/// Checks whatever can be checked among files: golden files, which name their kind in their metadata; lists of verdicts
-/// on checkpoints, lists of texts with their tokens, and tables of scales, all JSON and recognised by their structure.
-/// No
-/// file name means anything, except that its extension says which of the two formats it is.
+/// Checks whatever can be checked among files: golden files, which name their kind in their metadata; lists of
+/// verdicts on checkpoints, lists of texts with their tokens, and tables of scales, all JSON and recognised by their
+/// structure. No file name means anything, except that its extension says which of the two formats it is.
 public final class Conformance {
     private static final long LARGEST_LIST = 64 << 20;
 

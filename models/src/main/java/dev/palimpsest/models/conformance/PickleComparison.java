@@ -19,8 +19,7 @@ import org.jspecify.annotations.Nullable;
 /// Compares everything that a PyTorch file holds with a description in JSON.
 ///
 /// JSON's own values stand for Python's. What JSON does not have is an object with one field: `$dict` (a list of pairs
-/// of
-/// key and value), `$list`, `$tuple`, `$size`, `$int` (digits), `$float` (`inf`, `-inf`, `nan`), `$dtype`, `$bytes`
+/// of key and value), `$list`, `$tuple`, `$size`, `$int` (digits), `$float` (`inf`, `-inf`, `nan`), `$dtype`, `$bytes`
 /// (Base64) and `$tensor`, the name that the tensor has in the file of expected tensors.
 final class PickleComparison {
     private final TorchFile actual;

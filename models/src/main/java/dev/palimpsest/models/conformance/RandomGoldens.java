@@ -16,8 +16,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /// PyTorch's random numbers: `random.torch_cpu`, `random.torch_cuda`. The tensors' names say which function was called
-/// with which
-/// seed for which shape: `out.FUNCTION.seedN.SHAPE`, on CUDA `out.FUNCTION.seedN.SHAPE.callK`.
+/// with which seed for which shape: `out.FUNCTION.seedN.SHAPE`, on CUDA `out.FUNCTION.seedN.SHAPE.callK`.
 public final class RandomGoldens implements GoldenEvaluator {
     private static final String CPU = "random.torch_cpu";
     private static final String CUDA = "random.torch_cuda";

@@ -29,8 +29,7 @@ import java.util.Set;
 /// Whole sessions of VINCIE: `vincie.session`.
 ///
 /// Every turn starts from the pictures that this implementation made in the turns before, as an application would; the
-/// noise and the
-/// token ids are given.
+/// noise and the token ids are given.
 public final class SessionGoldens implements GoldenEvaluator {
     /// An evaluator.
     public SessionGoldens() {}

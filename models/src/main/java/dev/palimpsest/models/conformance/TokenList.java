@@ -18,13 +18,11 @@ import org.jspecify.annotations.Nullable;
 /// Texts with the ids of their tokens.
 ///
 /// A list says what it knows of its vocabulary: `vocab_sha256`, or `special_start`, the id of the first special token
-/// of a
-/// byte-pair vocabulary. A list that says neither belongs to a SentencePiece vocabulary. Of several vocabularies that
-/// answer to this description, the list is satisfied by one.
+/// of a byte-pair vocabulary. A list that says neither belongs to a SentencePiece vocabulary. Of several vocabularies
+/// that answer to this description, the list is satisfied by one.
 ///
 /// Cases are `text` and `ids`, perhaps with the text that the ids are `decoded` to; or `prompt`, `ids` and the
-/// `mapping` of
-/// words to `[start, end)`, of those in `target_words` or of all.
+/// `mapping` of words to `[start, end)`, of those in `target_words` or of all.
 final class TokenList {
     private static final int MOST_PROBLEMS = 20;
 

@@ -20,11 +20,9 @@ import java.util.function.Consumer;
 /// Verdicts on checkpoints: which must load and what they must hold, and which must be refused.
 ///
 /// A case has the name of a `file` beside the list and a `verdict`: `load`, `reject` or `load_or_reject`. What is
-/// loaded
-/// must have the tensors of the `expected` file, a safetensors file or a table of numbers, after the changes of name
-/// that
-/// the case asks for: `strip` a text, take what lies `under` a prefix, `rename_attention` to its current names. Further
-/// details: `metadata`, the `names` of all tensors, and the `structure` of the data around the tensors.
+/// loaded must have the tensors of the `expected` file, a safetensors file or a table of numbers, after the changes of
+/// name that the case asks for: `strip` a text, take what lies `under` a prefix, `rename_attention` to its current
+/// names. Further details: `metadata`, the `names` of all tensors, and the `structure` of the data around the tensors.
 final class VerdictList {
     private static final List<String> COMPANIONS = List.of("file", "expected", "structure");
 

@@ -3,10 +3,8 @@ package dev.palimpsest.models.image;
 /// Resizing of 8-bit pictures to the byte as PIL (Pillow) does it.
 ///
 /// Separable: a horizontal pass into 8-bit values, then a vertical one; a pass that does not change the size is left
-/// out. When shrinking,
-/// the filter widens with the scale, which is what prevents aliasing. Weights are normalised in double precision, then
-/// rounded
-/// to 22 fraction bits, half away from zero; sums are rounded and clamped to 0..255.
+/// out. When shrinking, the filter widens with the scale, which is what prevents aliasing. Weights are normalised in
+/// double precision, then rounded to 22 fraction bits, half away from zero; sums are rounded and clamped to 0..255.
 public enum Resampling {
     /// Triangle, support 1.
     BILINEAR(1) {

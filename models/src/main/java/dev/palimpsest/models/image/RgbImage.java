@@ -45,8 +45,7 @@ public final class RgbImage {
     }
 
     /// The samples of a Java picture as they are stored: no colour management, alpha dropped, grey repeated, 16-bit
-    /// samples cut to
-    /// their upper half. This is what PIL's `convert("RGB")` does.
+    /// samples cut to their upper half. This is what PIL's `convert("RGB")` does.
     public static RgbImage of(BufferedImage image) {
         int w = image.getWidth();
         int h = image.getHeight();

@@ -5,8 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import java.util.Arrays;
 
 /// Brings a text into the form SentencePiece pieces are written in: characters replaced by the model's table, white
-/// space
-/// collapsed, a space put in front, spaces written as U+2581.
+/// space collapsed, a space put in front, spaces written as U+2581.
 final class SentencePieceNormalizer {
     /// U+2581, "lower one eighth block", in UTF-8: the visible form of a space.
     private static final byte[] SPACE_MARK = "\u2581".getBytes(UTF_8);

@@ -9,13 +9,11 @@ import java.util.stream.IntStream;
 /// Finds the segmentation of a normalised text whose pieces have the largest sum of log probabilities (Viterbi).
 ///
 /// A character that is no piece may stand alone as the unknown piece, at ten below the lowest score. Near-ties ("l" +
-/// "ll"
-/// against "ll" + "l") fall as in the SentencePiece library: sums are stored in single precision, a candidate's sum is
-/// compared with them in double precision, and of equals the longer last piece stays.
+/// "ll" against "ll" + "l") fall as in the SentencePiece library: sums are stored in single precision, a candidate's
+/// sum is compared with them in double precision, and of equals the longer last piece stays.
 ///
 /// Source: T. Kudo, "Subword Regularization: Improving Neural Network Translation Models with Multiple Subword
-/// Candidates",
-/// ACL 2018.
+/// Candidates", ACL 2018.
 final class UnigramEncoder {
     private static final float UNKNOWN_PENALTY = 10;
 
@@ -119,8 +117,7 @@ final class UnigramEncoder {
     }
 
     /// The first of the pieces `low .. high`, which agree in their first `depth` bytes, whose byte at `depth` is at
-    /// least
-    /// `b`; a piece that ends there comes before all others.
+    /// least `b`; a piece that ends there comes before all others.
     private int firstAtLeast(int low, int high, int depth, int b) {
         int from = low;
         int to = high;

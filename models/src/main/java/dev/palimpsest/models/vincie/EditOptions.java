@@ -14,15 +14,14 @@ import java.util.function.Consumer;
 /// @param steps denoising steps, at least 1; more are slower and finer
 /// @param shift how strongly the steps crowd at the noisy end, above 0; 1 spaces them evenly
 /// @param guidance how strongly the prompt is followed
-/// @param resolution side of a square with the picture's area, in pixels, at least 16; a model works best at the one it
-/// was trained at
+/// @param resolution side of a square with the picture's area, in pixels, at least 16; a model works best at the one
+///     it was trained at
 /// @param aspectRatio what becomes of the picture's proportions
 /// @param noise whose random numbers are drawn
 /// @param posterior how a picture's latent is taken from the encoder's distribution
 /// @param negativePrompt what the picture should not look like
 /// @param imagePlaceholders whether a prompt is wrapped as `Based on <IMGi>, ... Output <IMGi+1>: `, as multi-turn
-/// editing was trained;
-///     compositions of several pictures write this themselves
+///     editing was trained; compositions of several pictures write this themselves
 /// @param progress told about every step
 /// @param cancellation looked at before every step and block
 public record EditOptions(

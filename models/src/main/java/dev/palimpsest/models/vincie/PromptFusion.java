@@ -7,8 +7,7 @@ import java.util.List;
 import java.util.Locale;
 
 /// How the text of a session says which of its prompts a token belongs to: the i-th prompt's row of a learned table is
-/// joined with the
-/// prompt's token states.
+/// joined with the prompt's token states.
 public enum PromptFusion {
     /// The row stands in front of the prompt's states, which makes the prompt one longer.
     SEQ_CONCAT,

@@ -11,7 +11,7 @@ import dev.palimpsest.weights.WeightTree;
 /// @param layers number of layers
 /// @param headDim width of an attention head; heads = hidden / headDim
 /// @param feedForward width inside the feed-forward part (half of what Qwen's own configuration calls
-/// `intermediate_size`)
+///     `intermediate_size`)
 /// @param eps added to the mean square in the normalisations
 /// @param ropeBase base of the rotary frequencies
 /// @param maxLength longest text in tokens, end token included
@@ -27,8 +27,7 @@ public record QwenConfig(
     private static final int TRAINED_LENGTH = 2048;
 
     /// Checks that heads divide the width and that positions stay in the trained range, where Qwen's length
-    /// extrapolation plays
-    /// no part.
+    /// extrapolation plays no part.
     public QwenConfig {
         if (headDim < 2 || headDim % 2 != 0 || hidden % headDim != 0) {
             throw new IllegalArgumentException(
@@ -46,8 +45,7 @@ public record QwenConfig(
     }
 
     /// Reads what tensor shapes tell from the weights and the rest from a configuration in Qwen's own words, with the
-    /// values of
-    /// Qwen-14B where it is silent.
+    /// values of Qwen-14B where it is silent.
     ///
     /// @param weights the node that holds `transformer`
     /// @param config the model's `config.json`, perhaps empty

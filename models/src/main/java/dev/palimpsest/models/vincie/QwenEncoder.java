@@ -57,8 +57,7 @@ public final class QwenEncoder extends Module {
     }
 
     /// Cuts a text to the longest length and closes it: the end token is appended, or overwrites the last token of a
-    /// text that
-    /// fills all positions. The empty text becomes one end token.
+    /// text that fills all positions. The empty text becomes one end token.
     public int[] close(int[] ids) {
         int[] closed = Arrays.copyOf(ids, Math.min(ids.length + 1, config.maxLength()));
         closed[closed.length - 1] = endToken;

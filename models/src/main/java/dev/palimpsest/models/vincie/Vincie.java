@@ -16,8 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// VINCIE, in-context image editing (Qu et al. 2025, arXiv 2506.10941): a diffusion transformer that sees all pictures
-/// and prompts of
-/// a session at once and makes the next picture.
+/// and prompts of a session at once and makes the next picture.
 ///
 /// ```java
 /// try (Vincie vincie = Vincie.load(Path.of("ckpt/VINCIE-3B"))) {
@@ -48,12 +47,10 @@ public final class Vincie implements ImageEditor<EditOptions> {
         this.checkpoints = checkpoints;
     }
 
-    /// Opens a model folder laid out as the original's: the transformer in `dit.pth`, the autoencoder in `vae.pth`, the
-    /// text encoder in
-    /// `llm14b/` (shards with their index, or one file, and `qwen.tiktoken`). Each may also be a safetensors file, as
-    /// `dit.safetensors` and `vae.safetensors`. Sizes are read from the tensors; an optional `config.json` says what
-    /// they
-    /// cannot tell.
+    /// Opens a model folder laid out as the original's: the transformer in `dit.pth`, the autoencoder in `vae.pth`,
+    /// the text encoder in `llm14b/` (shards with their index, or one file, and `qwen.tiktoken`). Each may also be a
+    /// safetensors file, as `dit.safetensors` and `vae.safetensors`. Sizes are read from the tensors; an optional
+    /// `config.json` says what they cannot tell.
     ///
     /// Weights are mapped, not read: this takes moments, and memory only as far as it is used.
     ///
@@ -153,13 +150,9 @@ public final class Vincie implements ImageEditor<EditOptions> {
     }
 
     /// Starts with several pictures that become one (multi-concept composition). Each picture but the last is
-    /// introduced by a prompt
-    /// of its own, `<IMG1>: ` for the second and so on; the instruction goes to [VincieSession#apply(String)] and names
-    /// pictures
-    /// by their
-    /// placeholders: `Based on <IMG0>, <IMG1>, a man in <IMG0> with the dog in <IMG1>. Output <IMG2>: `. Prompts are
-    /// used as they
-    /// are.
+    /// introduced by a prompt of its own, `<IMG1>: ` for the second and so on; the instruction goes to
+    /// [VincieSession#apply(String)] and names pictures by their placeholders: `Based on <IMG0>, <IMG1>, a man in
+    /// <IMG0> with the dog in <IMG1>. Output <IMG2>: `. Prompts are used as they are.
     ///
     /// @param images at least one
     public VincieSession compose(List<BufferedImage> images, EditOptions options) {

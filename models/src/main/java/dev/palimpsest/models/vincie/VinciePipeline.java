@@ -13,12 +13,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// The stations of an edit as functions on tensors, in the order in which a turn passes them: [#pixels],
-/// [#encodeImages],
-/// [#condition], [#encodeText], [#denoise], [#decode].
+/// [#encodeImages], [#condition], [#encodeText], [#denoise], [#decode].
 ///
 /// All pictures of a turn, the given ones and the one to be made, are frames of one latent video; T counts the given
-/// ones, h and w
-/// are an eighth of the pixels.
+/// ones, h and w are an eighth of the pixels.
 ///
 /// @param dit the denoiser
 /// @param promptIds numbers of prompts as vectors
@@ -57,8 +55,7 @@ public record VinciePipeline(
     }
 
     /// Prepares pictures: all of them in the size of the first (as PIL resizes), cropped to the aspect ratio, resized
-    /// to the area
-    /// of `resolution * resolution` pixels, cropped to whole patches, from -1 to 1.
+    /// to the area of `resolution * resolution` pixels, cropped to whole patches, from -1 to 1.
     ///
     /// @return `(3, T, H, W)`
     public Tensor pixels(List<RgbImage> images, AspectRatio aspect, int resolution) {
@@ -103,8 +100,7 @@ public record VinciePipeline(
     }
 
     /// Puts the latents of the given pictures and an empty frame for the picture to be made behind each other, with a
-    /// mask that is 1
-    /// for the given ones.
+    /// mask that is 1 for the given ones.
     ///
     /// @param latents as sampled from the encoder's distribution, `(T, 16, 1, h, w)`
     /// @return `(T + 1, h, w, 17)`

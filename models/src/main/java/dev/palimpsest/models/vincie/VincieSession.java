@@ -18,8 +18,7 @@ import org.jspecify.annotations.Nullable;
 /// A session of [Vincie]: every turn shows the model all pictures and prompts so far.
 ///
 /// What a turn need not compute again (encoded pictures and prompts) is kept between turns on the Java heap, so a
-/// session that is
-/// dropped leaves nothing behind.
+/// session that is dropped leaves nothing behind.
 public final class VincieSession implements EditSession {
     private static final Pattern OUTER_STOPS = Pattern.compile("^\\.+|\\.+$");
 
@@ -58,8 +57,7 @@ public final class VincieSession implements EditSession {
     }
 
     /// Applies the next instruction several times, with the seeds from the options' on upwards. The session goes on
-    /// with the last
-    /// picture.
+    /// with the last picture.
     ///
     /// @param repeats how many pictures to make, at least 1
     /// @return the pictures in the order of their seeds

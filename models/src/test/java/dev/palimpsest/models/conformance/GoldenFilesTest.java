@@ -19,9 +19,8 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
 
-/// Every golden file that is there, on every kernel provider that works here: the files that come with the sources, and
-/// those in a
-/// folder `shared/golden` beside the project where it exists.
+/// Every golden file that is there, on every kernel provider that works here: the files that come with the sources,
+/// and those in a folder `shared/golden` beside the project where it exists.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class GoldenFilesTest {
     private final Parallel parallel = new Parallel(2);

@@ -10,8 +10,7 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /// Writes replacement tables as [CharsMap] reads them. Every node has a block of 256 units to itself, which wastes
-/// space and
-/// leaves nothing to search for.
+/// space and leaves nothing to search for.
 final class CharsMapWriter {
     private static final int BLOCK = 256;
 

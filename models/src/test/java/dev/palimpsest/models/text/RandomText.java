@@ -3,9 +3,8 @@ package dev.palimpsest.models.text;
 import java.util.List;
 import java.util.Random;
 
-/// Seeded texts that hit the seams of tokenizers: white space of all kinds, apostrophes, marks, digits, special tokens,
-/// and
-/// code points from all planes, unpaired surrogates among them.
+/// Seeded texts that hit the seams of tokenizers: white space of all kinds, apostrophes, marks, digits, special
+/// tokens, and code points from all planes, unpaired surrogates among them.
 final class RandomText {
     private static final List<String> FRAGMENTS = List.of(
             "the",

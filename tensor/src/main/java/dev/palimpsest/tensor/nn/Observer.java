@@ -11,10 +11,9 @@ import org.jspecify.annotations.Nullable;
 /// ```
 @FunctionalInterface
 public interface Observer {
-    /// Called with the output of the module at `path`; the result goes on through the network. Return `output` to leave
-    /// it as it is. The tensor lives only as long as the scope it was made in; [dev.palimpsest.tensor.Scope#keep] of an
-    /// outer scope holds it
-    /// longer.
+    /// Called with the output of the module at `path`; the result goes on through the network. Return `output` to
+    /// leave it as it is. The tensor lives only as long as the scope it was made in;
+    /// [dev.palimpsest.tensor.Scope#keep] of an outer scope holds it longer.
     Tensor output(String path, Tensor output);
 
     /// Runs `body` under an observer. Observers do not nest: an inner one replaces the outer one.

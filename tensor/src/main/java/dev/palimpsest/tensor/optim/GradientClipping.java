@@ -20,8 +20,7 @@ public final class GradientClipping {
     }
 
     /// Scales all gradients in place by the same factor `min(1, max / (norm + 1e-6))`, so that their global norm does
-    /// not
-    /// exceed `max`.
+    /// not exceed `max`.
     ///
     /// @return the global norm before
     /// @throws IllegalArgumentException if `max` is not positive

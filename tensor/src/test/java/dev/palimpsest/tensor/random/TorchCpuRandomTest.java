@@ -84,8 +84,7 @@ class TorchCpuRandomTest {
     }
 
     /// Where the C library behind torch misses the nearest double of a logarithm, sine or cosine by one unit in the
-    /// last
-    /// place, the product of radius and sine moves by one or two.
+    /// last place, the product of radius and sine moves by one or two.
     @ParameterizedTest
     @MethodSource("doubleNormals")
     void doubleNormalsAreWithinTwoUnitsInTheLastPlace(Golden golden) {
