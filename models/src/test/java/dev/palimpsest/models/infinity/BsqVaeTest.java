@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -240,6 +241,26 @@ class BsqVaeTest {
                 }
             }
             assertThat(shapes).isEqualTo(expected);
+        }
+    }
+
+    /// Weights of zeros that take no memory, since only that of activations counts here.
+    @ParameterizedTest
+    @Tag("slow")
+    @CsvSource({"128, 44", "256, 175"})
+    void theReleasedWidthsNeedLittleMemoryBesideTheWeights(int size, long megabytes) {
+        List<Integer> widths = List.of(128, 256, 512, 512, 512);
+        Path empty = folder.resolve("empty.safetensors");
+        new SafeTensorsWriter().write(empty);
+        try (Checkpoint nothing = Checkpoint.open(empty);
+                Scope scope = Scope.open()) {
+            BsqVae vae = new BsqVae(WeightTree.of(nothing), new BsqVaeConfig(32, widths, widths, 2, 4));
+            Tensor pixels = scope.call(() -> Checks.random(1, 1, 3, size, size));
+            Tensor features = scope.call(() -> vae.encode(pixels));
+            Tensor decoded = scope.call(() -> vae.decode(features));
+            assertThat(features.shape().dims()).containsExactly(1, 32, size / 16, size / 16);
+            assertThat(decoded.shape()).isEqualTo(pixels.shape());
+            assertThat(scope.peakBytes()).isLessThan(megabytes * 1_000_000);
         }
     }
 
