@@ -15,6 +15,7 @@ public final class Goldens {
                 new DiffusionGoldens(),
                 new GradientGoldens(),
                 new ImageGoldens(),
+                new InfinityGoldens(),
                 new InterpolationGoldens(),
                 new LayerGoldens(),
                 new NaDitGoldens(),
