@@ -10,6 +10,7 @@ import dev.palimpsest.models.layers.Layers;
 import dev.palimpsest.tensor.Functional;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
+import dev.palimpsest.tensor.autograd.Checkpointed;
 import dev.palimpsest.tensor.nn.Embedding;
 import dev.palimpsest.tensor.nn.LayerNorm;
 import dev.palimpsest.tensor.nn.Linear;
@@ -302,10 +303,13 @@ public final class InfinityTransformer extends Module {
 
     /// Runs blocks `from` to `to`, each half in a scope of its own: states between blocks are released as soon as they
     /// can be, and at no time more than the logarithm of the number of blocks are alive.
+    ///
+    /// While a tape records, only the states between blocks are kept, and a block runs again when the derivatives
+    /// arrive there: at a million pixels what happens inside of one block takes gigabytes.
     private Tensor through(int from, int to, Tensor x, Pass pass, Cancellation cancellation) {
         if (to - from == 1) {
             cancellation.check();
-            return Scope.run(() -> {
+            return Checkpointed.run(() -> {
                 boolean levelled = config.levelEmbeddingOnce() ? from == 0 : from % config.blocksInChunk() == 0;
                 Tensor in = levelled ? x.add(pass.levels) : x; // (B, L, C)
                 Tensor out = blocks.get(from).forward(in, pass); // (B, L, C)

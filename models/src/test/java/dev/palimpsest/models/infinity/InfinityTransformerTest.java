@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import dev.palimpsest.models.api.Cancellation;
 import dev.palimpsest.models.infinity.InfinityTransformer.InnerGuidance;
@@ -12,6 +13,7 @@ import dev.palimpsest.models.infinity.ScaleSchedule.Scale;
 import dev.palimpsest.models.vincie.RandomWeights;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
+import dev.palimpsest.tensor.autograd.Tape;
 import dev.palimpsest.tensor.nn.Linear;
 import dev.palimpsest.tensor.nn.Observer;
 import dev.palimpsest.weights.Checkpoint;
@@ -200,6 +202,34 @@ class InfinityTransformerTest {
         try (ScaleCache cache = new ScaleCache(CONFIG, LAYOUT, 2)) {
             return model.extend(cache, model.firstToken(text), text, guidance, new Cancellation());
         }
+    }
+
+    /// Along the gradient the loss must rise by the gradient's length.
+    @ParameterizedTest
+    @EnumSource
+    void derivativesByTheTextAreThoseOfSmallSteps(BiasMode biases) {
+        Scope.run(() -> {
+            Tensor rows = texts(1, 4, 7).rows(); // (11, text channels)
+            Tensor direction = Checks.random(5, 2, LENGTH, 2 * CONFIG.bits()); // (2, L, 2 bits)
+            try (Tape tape = new Tape()) {
+                tape.watch(rows);
+                Tensor loss = tape.record(() -> loss(rows, direction, biases));
+                assertThat(loss.item()).isEqualTo(loss(rows, direction, biases).item());
+                Tensor gradient = tape.backward(loss).of(rows); // (11, text channels)
+                double length = Math.sqrt(gradient.square().sum().item());
+                Tensor step = gradient.mul(0.02 / length); // (11, text channels)
+                double rise = loss(rows.add(step), direction, biases).item()
+                        - loss(rows.sub(step), direction, biases).item();
+                assertThat(rise / 0.04).isCloseTo(length, withinPercentage(1));
+            }
+            return null;
+        });
+    }
+
+    private Tensor loss(Tensor rows, Tensor direction, BiasMode biases) {
+        return forward(codes(2, 2), new TextFeatures(rows, new int[] {4, 7}), biases)
+                .mul(direction)
+                .sum();
     }
 
     /// Whoever attaches something to a layer, or looks at it, finds it under its checkpoint name.
