@@ -10,6 +10,7 @@ module dev.palimpsest.models {
     exports dev.palimpsest.models.api;
     exports dev.palimpsest.models.conformance;
     exports dev.palimpsest.models.diffusion;
+    exports dev.palimpsest.models.editinfinity;
     exports dev.palimpsest.models.infinity;
     exports dev.palimpsest.models.json;
     exports dev.palimpsest.models.image;

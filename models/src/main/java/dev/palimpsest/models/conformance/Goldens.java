@@ -13,6 +13,7 @@ public final class Goldens {
         return new GoldenRunner(List.of(
                 new BsqVaeGoldens(),
                 new DiffusionGoldens(),
+                new EditInfinityGoldens(),
                 new GradientGoldens(),
                 new ImageGoldens(),
                 new InfinityGoldens(),
