@@ -120,9 +120,8 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
                 out.put("out." + name + ".loss", value.copy());
                 Tensor by = tape.backward(value).of(logits);
                 // The file may hold that of the first samples only.
-                int samples = file.expects(gradient)
-                        ? file.expectedShape(gradient).dim(0)
-                        : by.dim(0);
+                int samples =
+                        file.expects(gradient) ? file.expectedShape(gradient).dim(0) : by.dim(0);
                 out.put(gradient, by.slice(0, 0, samples));
             }
         }

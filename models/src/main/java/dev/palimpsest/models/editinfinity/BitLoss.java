@@ -15,7 +15,8 @@ import dev.palimpsest.tensor.Tensor;
 /// loss = mean over samples of (sum over tokens of w * ce) + klWeight * (sum over all tokens and bits of ce) / samples
 /// ```
 ///
-/// @param scaleWeights whether a token of a scale with area a weighs `1 / sqrt(a)`, so that small scales, which have few
+/// @param scaleWeights whether a token of a scale with area a weighs `1 / sqrt(a)`, so that small scales, which have
+/// few
 ///     tokens, count more than by their number; otherwise all tokens weigh the same
 /// @param summed whether the bits of a token are summed instead of averaged
 /// @param klWeight weight of the divergence of the predicted from the true distribution, which for known bits is their
@@ -30,7 +31,8 @@ public record BitLoss(boolean scaleWeights, boolean summed, double klWeight) {
     /// Checks the weight.
     public BitLoss {
         if (!(klWeight >= 0 && Double.isFinite(klWeight))) {
-            throw new IllegalArgumentException("bit loss: the weight " + klWeight + " of the divergence is not at least 0");
+            throw new IllegalArgumentException(
+                    "bit loss: the weight " + klWeight + " of the divergence is not at least 0");
         }
     }
 

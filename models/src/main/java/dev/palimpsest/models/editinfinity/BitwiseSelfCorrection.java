@@ -24,7 +24,8 @@ public record BitwiseSelfCorrection(MultiScaleBsq quantiser, int patch) {
     /// Checks the patch.
     public BitwiseSelfCorrection {
         if (patch < 1) {
-            throw new IllegalArgumentException("self-correction: a token cannot stand for " + patch + " positions a side");
+            throw new IllegalArgumentException(
+                    "self-correction: a token cannot stand for " + patch + " positions a side");
         }
     }
 
@@ -39,7 +40,8 @@ public record BitwiseSelfCorrection(MultiScaleBsq quantiser, int patch) {
         /// @param scale index of the scale
         /// @param bits shape of the scale's bits, `(B, 1, h, w, d)`
         /// @return 1 where a bit is turned around and 0 elsewhere, u8, or null for none
-        @Nullable Tensor of(int scale, Shape bits);
+        @Nullable
+        Tensor of(int scale, Shape bits);
 
         /// Turns bits around at random, at each scale with a probability that is drawn first, from 0 to `strength` in
         /// steps
@@ -104,13 +106,15 @@ public record BitwiseSelfCorrection(MultiScaleBsq quantiser, int patch) {
                     inputs.add(tokens(MultiScaleBsq.interpolated(sum, scale).squeeze(2)));
                 }
                 Tensor before = sum;
-                Tensor bits = Scope.run(() -> // (B, 1, h, w, channels)
+                Tensor bits = Scope.run(
+                        () -> // (B, 1, h, w, channels)
                         quantiser.bits(MultiScaleBsq.averaged(latent.sub(before), scale)));
                 truth.add(tokens(bits.squeeze(1).permute(0, 3, 1, 2)));
                 int index = k;
                 sum = Scope.run(() -> {
                     Tensor flipped = flips.of(index, bits.shape());
-                    Tensor said = flipped == null ? bits : bits.eq(flipped).eq(no()).to(DType.U8);
+                    Tensor said =
+                            flipped == null ? bits : bits.eq(flipped).eq(no()).to(DType.U8);
                     return before.add(MultiScaleBsq.interpolated(quantiser.codes(said), full));
                 });
             }

@@ -124,7 +124,8 @@ public final class Mask {
     /// The blocks of this mask that may change: those of whose pixels at least a fifth may.
     ///
     /// As in the original, all blocks are of the same whole number of pixels, rounded (half to even). So if a side does
-    /// not divide, they drift away from the pixels they stand for: the last ones repeat the border or the border is left
+    /// not divide, they drift away from the pixels they stand for: the last ones repeat the border or the border is
+    /// left
     /// out.
     ///
     /// @param rows number of blocks from top to bottom

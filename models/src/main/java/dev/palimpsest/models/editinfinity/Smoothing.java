@@ -61,7 +61,8 @@ public record Smoothing(double inner, double outer, boolean hardIfLarge) {
 
     /// Steps from each position to the nearest marked one. Two sweeps suffice (Rosenfeld & Pfaltz 1966): every shortest
     /// way
-    /// is one of steps down and right followed by one of steps up and left, or a mixture that one of the sweeps extends.
+    /// is one of steps down and right followed by one of steps up and left, or a mixture that one of the sweeps
+    /// extends.
     private static int[] distances(Mask marked) {
         int rows = marked.height();
         int columns = marked.width();

@@ -16,6 +16,7 @@ import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.random.TorchCpuRandom;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 
 class LessonTest {
@@ -33,7 +34,8 @@ class LessonTest {
         Scope.run(() -> {
             Tensor latent = random(1, 1, 8, 16, 16);
             Lesson lesson = CORRECTION.lesson(latent, SCHEDULE, Flips.NONE);
-            List<Tensor> bits = CORRECTION.quantiser().quantise(latent, SCHEDULE).bits();
+            List<Tensor> bits =
+                    CORRECTION.quantiser().quantise(latent, SCHEDULE).bits();
             for (int k = 0; k < SCHEDULE.size(); k++) {
                 assertThat(lesson.bits()
                                 .slice(1, SCHEDULE.start(k), SCHEDULE.start(k + 1))
@@ -49,12 +51,8 @@ class LessonTest {
         Scope.run(() -> {
             Tensor latent = random(2, 1, 8, 16, 16);
             Lesson clean = CORRECTION.lesson(latent, SCHEDULE, Flips.NONE);
-            Lesson wrong = CORRECTION.lesson(
-                    latent,
-                    SCHEDULE,
-                    (k, bits) -> k == 0
-                            ? Tensor.full(DType.U8, bits, 1)
-                            : null);
+            Lesson wrong =
+                    CORRECTION.lesson(latent, SCHEDULE, (k, bits) -> k == 0 ? Tensor.full(DType.U8, bits, 1) : null);
             assertThat(wrong.bits().slice(1, 0, 1).toLongArray())
                     .isEqualTo(clean.bits().slice(1, 0, 1).toLongArray());
             float[] a = clean.inputs().slice(1, 0, 4).toFloatArray();
@@ -73,11 +71,11 @@ class LessonTest {
             Flips again = Flips.random(0.3, 2, new TorchCpuRandom(3));
             Shape shape = Shape.of(1, 1, 40, 40, 8);
             for (int k = 0; k < 2; k++) {
-                Tensor mask = flips.of(k, shape);
-                assertThat(mask).isNotNull();
+                Tensor mask = Objects.requireNonNull(flips.of(k, shape));
                 double share = mask.to(DType.F32).mean().item();
                 assertThat(share).isBetween(0.0, 0.32);
-                assertThat(again.of(k, shape).toLongArray()).isEqualTo(mask.toLongArray());
+                assertThat(Objects.requireNonNull(again.of(k, shape)).toLongArray())
+                        .isEqualTo(mask.toLongArray());
             }
             assertThat(flips.of(2, shape)).isNull();
             return null;
@@ -106,7 +104,10 @@ class LessonTest {
                 }
             }
             assertThat(BitLoss.PROMPT.of(logits, bits, schedule).item()).isCloseTo(expected, within(1e-6));
-            assertThat(BitLoss.PROMPT.withKlWeight(0.1).of(logits, bits, schedule).item())
+            assertThat(BitLoss.PROMPT
+                            .withKlWeight(0.1)
+                            .of(logits, bits, schedule)
+                            .item())
                     .isCloseTo(expected + 0.1 * all, within(1e-5));
             return null;
         });

@@ -5,10 +5,12 @@ import dev.palimpsest.tensor.Functional;
 import dev.palimpsest.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/// Linear layer `x W^T + b`; parameters `weight` `(out, in)` and, if it has one, `bias` `(out)`.
+/// Linear layer `x W^T + b`; parameters `weight` `(out, in)` and, if it has one, `bias` `(out)`. A [Lora] can adapt it.
 public final class Linear extends Module {
     private final Parameter weight;
     private final @Nullable Parameter bias;
+    private @Nullable Lora lora;
+    private Lora.@Nullable Adapter adapter;
 
     /// A layer over these tensors.
     public Linear(Tensor weight, @Nullable Tensor bias) {
@@ -31,8 +33,29 @@ public final class Linear extends Module {
     /// @param residual stretches to the result's shape
     /// @return `(..., out)`
     public Tensor forward(Tensor x, Activation activation, @Nullable Tensor gate, @Nullable Tensor residual) {
+        Tensor b = bias == null ? null : bias.value();
         return observe(
-                Functional.linear(x, weight.value(), bias == null ? null : bias.value(), activation, gate, residual));
+                lora == null || adapter == null
+                        ? Functional.linear(x, weight.value(), b, activation, gate, residual)
+                        : Lora.forward(lora, adapter, x, weight.value(), b, activation, gate, residual));
+    }
+
+    Parameter weight() {
+        return weight;
+    }
+
+    /// Whether a low-rank adapter is at work, beside the weight or in it.
+    boolean isAdapted() {
+        return lora != null;
+    }
+
+    /// Puts a low-rank adapter to work, or none.
+    ///
+    /// @param lora what it belongs to
+    /// @param adapter null if it is in the weight
+    void adapter(@Nullable Lora lora, Lora.@Nullable Adapter adapter) {
+        this.lora = lora;
+        this.adapter = adapter;
     }
 
     /// Width of the input.

@@ -5,7 +5,7 @@ import dev.palimpsest.tensor.Tensor;
 
 /// A learned tensor of a [Module].
 public final class Parameter {
-    private final Tensor value;
+    private Tensor value;
 
     Parameter(Tensor value) {
         this.value = value;
@@ -14,6 +14,11 @@ public final class Parameter {
     /// The tensor itself, in the type in which it is stored.
     public Tensor value() {
         return value;
+    }
+
+    /// Puts another tensor of the same extents in its place.
+    void replace(Tensor other) {
+        value = other;
     }
 
     /// Its extents.
