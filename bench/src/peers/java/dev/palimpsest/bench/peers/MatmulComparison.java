@@ -14,9 +14,11 @@ import java.lang.management.ThreadMXBean;
 import java.time.Duration;
 import java.util.function.LongSupplier;
 
-/// Our products and those of OpenBLAS in turn, in one process, best of many: for machines that are too busy for averages.
+/// Our products and those of OpenBLAS in turn, in one process, best of many: for machines that are too busy for
+/// averages.
 ///
-/// One thread is timed by the processor time that it used, so that other processes disturb little; more threads by the clock.
+/// One thread is timed by the processor time that it used, so that other processes disturb little; more threads by the
+/// clock.
 public final class MatmulComparison {
     private static final Duration TURN = Duration.ofMillis(300);
     private static final int TURNS = 8;

@@ -20,9 +20,9 @@ import java.nio.file.Path;
 
 /// The OpenBLAS that the JavaCPP presets package, called directly.
 ///
-/// OpenBLAS picks its kernels when it is loaded, by a list of processors that the library knew when it was built; an unknown one gets
-/// older kernels. The environment variable `OPENBLAS_CORETYPE` (`SkylakeX` for AVX-512) overrides the choice, and [#core]
-/// says what it was: quote it with every number.
+/// OpenBLAS picks its kernels when it is loaded, by a list of processors that the library knew when it was built; an
+/// unknown one gets older kernels. The environment variable `OPENBLAS_CORETYPE` (`SkylakeX` for AVX-512) overrides the
+/// choice, and [#core] says what it was: quote it with every number.
 public final class OpenBlas {
     private static final String FOLDER = "/org/bytedeco/openblas/linux-x86_64/";
     private static final int ROW_MAJOR = 101;

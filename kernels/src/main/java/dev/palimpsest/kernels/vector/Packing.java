@@ -187,8 +187,7 @@ final class Packing {
     }
 
     /// Packs some columns of a `(K, N)` matrix into a panel, `to[i][j] = from[i][j]` with rows of `width` elements;
-    /// columns
-    /// behind the last one become zero.
+    /// columns behind the last one become zero.
     ///
     /// @param kStep distance of the matrix's rows
     /// @param nStep distance of its columns

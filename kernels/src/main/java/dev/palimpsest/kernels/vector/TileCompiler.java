@@ -33,16 +33,12 @@ import jdk.incubator.vector.VectorSpecies;
 /// Writes the micro-kernels as Java bytecode, one hidden class for each shape and vector width.
 ///
 /// A register tile needs every accumulator in a local variable of its own and every loop over rows and vectors
-/// unrolled:
-/// the just-in-time compiler keeps vectors in registers only if no array of vectors is in sight. Written by hand that
-/// is a page
-/// for each shape; here it is one loop that emits calls of the same Vector API that a person would have written. What
-/// is
-/// emitted depends on the arguments alone.
+/// unrolled: the just-in-time compiler keeps vectors in registers only if no array of vectors is in sight. Written by
+/// hand that is a page for each shape; here it is one loop that emits calls of the same Vector API that a person would
+/// have written. What is emitted depends on the arguments alone.
 ///
 /// Rules that the measurements dictate: no other loop inside the loop; operands in native memory, read at offsets that
-/// are
-/// checked on every access (hoisted checks make the compiler spill registers); results to a Java array at constant
+/// are checked on every access (hoisted checks make the compiler spill registers); results to a Java array at constant
 /// places.
 final class TileCompiler {
     private static final ClassDesc SEGMENT = desc(MemorySegment.class);
@@ -266,8 +262,7 @@ final class TileCompiler {
     }
 
     /// The kernel that transposes a square in registers: for every distance d = lanes/2, ..., 2, 1 the rows r and r + d
-    /// swap the
-    /// halves of their blocks of 2d lanes (Eklundh 1972, "A fast computer method for matrix transposing").
+    /// swap the halves of their blocks of 2d lanes (Eklundh 1972, "A fast computer method for matrix transposing").
     static Transpose transpose(int bits) {
         int lanes = bits / Float.SIZE;
         return define(
@@ -333,8 +328,7 @@ final class TileCompiler {
     }
 
     /// Bootstrap of the shuffles, which the generated code loads as constants: which lanes of two rows at distance `d`
-    /// make up the
-    /// lower (`upper` 0) or upper (1) row after the swap. Lanes of the second row are counted from -lanes.
+    /// make up the lower (`upper` 0) or upper (1) row after the swap. Lanes of the second row are counted from -lanes.
     static VectorShuffle<Float> swapShuffle(
             MethodHandles.Lookup lookup, String name, Class<?> type, int bits, int d, int upper) {
         VectorSpecies<Float> species = VectorSpecies.of(float.class, VectorShape.forBitSize(bits));

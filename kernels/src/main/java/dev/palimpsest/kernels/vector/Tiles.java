@@ -6,10 +6,8 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 /// The family of micro-kernels for one vector width, compiled when first asked for.
 ///
 /// The largest outer-product tile fills the register file: 24 sums, 4 vectors of the panel and a broadcast element
-/// where there
-/// are 32 registers (AVX-512, NEON), 9 sums, 3 and 1 where there are 16 (AVX2; more sums make the compiler spill).
-/// Smaller
-/// tiles serve the edges.
+/// where there are 32 registers (AVX-512, NEON), 9 sums, 3 and 1 where there are 16 (AVX2; more sums make the compiler
+/// spill). Smaller tiles serve the edges.
 final class Tiles {
     private static final Tiles[] FAMILIES = {new Tiles(128), new Tiles(256), new Tiles(512)};
 
@@ -99,8 +97,8 @@ final class Tiles {
     /// A kernel that is called with short inner dimensions until the just-in-time compiler has counted enough calls.
     ///
     /// Until then the kernel runs a few hundred times slower, and it would run through long inner dimensions many times
-    /// over before
-    /// the compiler, which counts calls rather than time, takes notice. Cutting the inner dimension changes no bit.
+    /// over before the compiler, which counts calls rather than time, takes notice. Cutting the inner dimension changes
+    /// no bit.
     private static final class Warming implements Tile {
         /// A little more than the 5000 calls after which the JVM compiles a method in full.
         private static final int CALLS = 6000;

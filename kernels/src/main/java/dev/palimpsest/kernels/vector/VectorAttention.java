@@ -14,24 +14,17 @@ import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /// Attention with a streaming softmax over blocks of keys (Milakov & Gimelshein 2018, arXiv 1805.02867; Dao et al.
-/// 2022, arXiv
-/// 2205.14135), both products on register tiles.
+/// 2022, arXiv 2205.14135), both products on register tiles.
 ///
 /// Keys and values are cut into blocks that fit into the second-level cache and packed into panels, once for all
-/// queries of
-/// some heads where that fits into a bounded amount of memory, otherwise by every task. A task owns a group of queries
-/// of one
-/// head. For each block of keys that any of them sees it takes as many queries as a tile has rows, computes their
-/// scores,
-/// turns them into weights relative to the largest score so far, and adds the weighted values to tiles that wait for
-/// the next
-/// block; when a larger score turns up, what was added before is scaled down.
+/// queries of some heads where that fits into a bounded amount of memory, otherwise by every task. A task owns a group
+/// of queries of one head. For each block of keys that any of them sees it takes as many queries as a tile has rows,
+/// computes their scores, turns them into weights relative to the largest score so far, and adds the weighted values to
+/// tiles that wait for the next block; when a larger score turns up, what was added before is scaled down.
 ///
 /// A key that a query does not see never touches that query's numbers, not even multiplied by zero: rows of a tile that
-/// see
-/// different keys go through the keys that they do not share one row at a time. Blocks begin at fixed keys, so a result
-/// depends
-/// neither on the number of threads nor on the grouping of queries.
+/// see different keys go through the keys that they do not share one row at a time. Blocks begin at fixed keys, so a
+/// result depends neither on the number of threads nor on the grouping of queries.
 final class VectorAttention {
     /// Bytes of packed keys and values that tasks share.
     private static final long SHARED = 16L << 20;

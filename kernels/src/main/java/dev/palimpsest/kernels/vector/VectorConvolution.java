@@ -10,21 +10,16 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /// Convolution as a matrix product whose left side, the patches of the input, never exists (implicit GEMM; Chetlur et
-/// al. 2014,
-/// arXiv 1410.0759).
+/// al. 2014, arXiv 1410.0759).
 ///
 /// A task computes a region of the output: some columns of some lines of one frame. It copies the part of the input
-/// that the
-/// region needs into scratch memory, padded, widened and channels last, whatever layout the input has. There the patch
-/// of one
-/// output element is a few stretches, one for each frame and line of the kernel, of `kW * C` neighbouring elements, and
-/// the stretches of the next output element lie `strideW * C` further: exactly what an outer-product tile reads. So
-/// every input
-/// element is copied a handful of times instead of once per kernel tap.
+/// that the region needs into scratch memory, padded, widened and channels last, whatever layout the input has. There
+/// the patch of one output element is a few stretches, one for each frame and line of the kernel, of `kW * C`
+/// neighbouring elements, and the stretches of the next output element lie `strideW * C` further: exactly what an
+/// outer-product tile reads. So every input element is copied a handful of times instead of once per kernel tap.
 ///
 /// Where stretches would be too short to keep a tile busy, the frames and lines of the kernel are folded into the
-/// channels while
-/// copying, and one stretch is the whole patch.
+/// channels while copying, and one stretch is the whole patch.
 ///
 /// Sums run in the order frame, line, column, channel of the kernel (column first if folded), whatever the tasks.
 final class VectorConvolution {
@@ -253,9 +248,8 @@ final class VectorConvolution {
         }
 
         /// Weights as frameworks store them, `(O, C, kT, kH, kW)`: neither channels nor outputs lie next to each other,
-        /// but all
-        /// weights of one output do. Some channels at a time are transposed as they lie, then their rows are moved to
-        /// their taps.
+        /// but all weights of one output do. Some channels at a time are transposed as they lie, then their rows are
+        /// moved to their taps.
         private void packDense(
                 int first, int columns, int w, int taps, MemorySegment to, long toAt, Workspace workspace) {
             int atOnce = Math.clamp(512 / taps, 1, channels);

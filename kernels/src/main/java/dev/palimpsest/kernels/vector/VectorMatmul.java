@@ -17,19 +17,15 @@ import org.jspecify.annotations.Nullable;
 /// Three levels:
 ///
 /// - **Operands.** Leading axes on which the right side is the same for all are further rows of the left side; what
-/// remains is
-///   a batch of independent products.
+///   remains is a batch of independent products.
 /// - **One product.** The right side is packed, some columns at a time, into panels that all tasks share; a task owns a
-/// group of
-///   rows and some of the panels. The inner dimension runs in blocks whose part of a panel stays in the second-level
-///   cache. With one group of rows there is nothing to share, and each task packs its own blocks. A handful of rows
-/// times a
-///   transposed weight is bound by reading that weight, so it is read in place, see [#fewRows].
+///   group of rows and some of the panels. The inner dimension runs in blocks whose part of a panel stays in the
+///   second-level cache. With one group of rows there is nothing to share, and each task packs its own blocks. A
+///   handful of rows times a transposed weight is bound by reading that weight, so it is read in place, see [FewRows].
 /// - **One tile**, see [Tile] and [TileWriter].
 ///
 /// Every sum runs over the inner dimension in order, whatever the blocks and whoever computes them: results depend
-/// neither
-/// on the number of threads nor on how the work was cut.
+/// neither on the number of threads nor on how the work was cut.
 final class VectorMatmul {
     /// Bytes of shared panels.
     private static final long PANELS = 8L << 20;
@@ -42,6 +38,9 @@ final class VectorMatmul {
 
     /// Rows of a group, roughly: enough to pay for fetching a panel, few enough to stay in the second-level cache.
     private static final int GROUP_ROWS = 96;
+
+    /// Panels of a task at most, each of which needs tiles of its own while the inner dimension runs in blocks.
+    private static final int GROUP_PANELS = 16;
 
     /// Multiplications below which a product runs on the calling thread alone.
     private static final double SERIAL = 256 * 1024;
@@ -107,9 +106,9 @@ final class VectorMatmul {
     /// Runs the independent products of a batch: side by side if they are small, otherwise one after another, each in
     /// parallel.
     private void runBatch(Product product, int batchAxes) {
-        int[] extents = Arrays.copyOf(product.out.shape().dims(), batchAxes);
+        int[] extents = Arrays.copyOf(product.out().shape().dims(), batchAxes);
         int items = Arrays.stream(extents).reduce(1, Math::multiplyExact);
-        double each = (double) product.out.elements() / items * product.a.dim(-1);
+        double each = (double) product.out().elements() / items * product.a().dim(-1);
         if (items * each < SERIAL) {
             for (int i = 0; i < items; i++) {
                 run(product.item(i, extents));
@@ -123,40 +122,18 @@ final class VectorMatmul {
         }
     }
 
-    /// Operands of a product: `a (rows..., K)`, `b (K, N)`, `out (rows..., N)`, gate and residual as `out`.
-    private record Product(NdArray a, NdArray b, NdArray out, Epilogue epilogue) {
-        /// One product of a batch that runs over the first axes.
-        Product item(int index, int[] extents) {
-            NdArray ai = a;
-            NdArray bi = b;
-            NdArray oi = out;
-            NdArray gate = epilogue.gate();
-            NdArray residual = epilogue.residual();
-            int rest = index;
-            for (int axis = extents.length - 1; axis >= 0; axis--) {
-                int i = rest % extents[axis];
-                rest /= extents[axis];
-                ai = ai.select(axis, i);
-                bi = bi.select(axis, i);
-                oi = oi.select(axis, i);
-                gate = gate == null ? null : gate.select(axis, i);
-                residual = residual == null ? null : residual.select(axis, i);
-            }
-            return new Product(ai, bi, oi, new Epilogue(epilogue.bias(), epilogue.activation(), gate, residual));
-        }
-    }
-
     private void run(Product p) {
-        int k = p.a.dim(-1);
-        int n = p.b.dim(-1);
-        int m = Math.toIntExact(p.out.elements() / n);
-        if (m <= Tiles.INNER_ROWS && p.b.stride(0) == 1 && k >= 4 * tiles.lanes() && n > 1) {
-            fewRows(p, m, n, k);
+        int k = p.a().dim(-1);
+        int n = p.b().dim(-1);
+        int m = Math.toIntExact(p.out().elements() / n);
+        if (m <= Tiles.INNER_ROWS && p.b().stride(0) == 1 && k >= 4 * tiles.lanes() && n > 1) {
+            new FewRows(tiles, workspaces, p, m, n, k).run(this::forEach);
         } else {
             new Blocked(p, m, n, k).run();
         }
     }
 
+    /// Runs the tasks of a loop of about so many multiplications.
     private void forEach(double multiplications, int tasks, IntConsumer task) {
         if (multiplications < SERIAL) {
             for (int i = 0; i < tasks; i++) {
@@ -186,9 +163,9 @@ final class VectorMatmul {
             this.m = m;
             this.n = n;
             this.k = k;
-            aRows = RowMap.of(p.a);
-            aStep = p.a.dim(-1) == 1 ? 1 : p.a.stride(-1);
-            writer = new TileWriter(p.out, p.epilogue, width);
+            aRows = RowMap.of(p.a());
+            aStep = p.a().dim(-1) == 1 ? 1 : p.a().stride(-1);
+            writer = new TileWriter(p.out(), p.epilogue(), width);
             // equal groups, so that no task is much shorter than the others
             int atLeast = Math.ceilDiv(m, GROUP_ROWS);
             groupRows = Math.ceilDiv(Math.ceilDiv(m, atLeast), tiles.rows()) * tiles.rows();
@@ -221,14 +198,14 @@ final class VectorMatmul {
         }
 
         private void packBlock(int panel, int fromK, int length, MemorySegment to, long toAt, Workspace workspace) {
-            long at = p.b.offset() + fromK * p.b.stride(0) + (long) panel * width * p.b.stride(1);
+            long at = p.b().offset() + fromK * p.b().stride(0) + (long) panel * width * p.b().stride(1);
             int columns = columns(panel);
             Packing.panel(
-                    p.b.memory(),
-                    p.b.dtype(),
+                    p.b().memory(),
+                    p.b().dtype(),
                     at,
-                    p.b.stride(0),
-                    p.b.stride(1),
+                    p.b().stride(0),
+                    p.b().stride(1),
                     length,
                     columns,
                     tiles.widthFor(columns),
@@ -246,12 +223,14 @@ final class VectorMatmul {
             // enough tasks that threads which start late or run slowly do not hold up the others
             int wanted = Math.ceilDiv(4 * parallel.threads(), groups);
             int splits = parallel.threads() == 1 ? 1 : Math.clamp(wanted, 1, count);
+            splits = Math.max(splits, Math.ceilDiv(count, GROUP_PANELS));
+            int parts = splits;
             double multiplications = (double) m * k * Math.min(n, (long) count * width);
-            VectorMatmul.this.forEach(multiplications, groups * splits, task -> {
-                int from = (int) ((long) count * (task % splits) / splits);
-                int to = (int) ((long) count * (task % splits + 1) / splits);
+            VectorMatmul.this.forEach(multiplications, groups * parts, task -> {
+                int from = (int) ((long) count * (task % parts) / parts);
+                int to = (int) ((long) count * (task % parts + 1) / parts);
                 try (Workspace workspace = workspaces.take()) {
-                    group(task / splits * groupRows, shared, first, from, to, workspace);
+                    group(task / parts * groupRows, shared, first, from, to, workspace);
                 }
             });
         }
@@ -301,115 +280,24 @@ final class VectorMatmul {
 
         private void packRows(
                 int row, int rows, int fromK, int length, MemorySegment to, long stride, Workspace workspace) {
-            DType type = p.a.dtype();
+            DType type = p.a().dtype();
             long even = aRows.evenStride();
             if (aStep != 1 && even == 1) {
                 long at = aRows.at(row) + fromK * aStep;
-                Packing.transposed(p.a.memory(), type, at, aStep, length, rows, to, 0, stride, workspace);
+                Packing.transposed(p.a().memory(), type, at, aStep, length, rows, to, 0, stride, workspace);
             } else {
                 for (int r = 0; r < rows; r++) {
                     long at = aRows.at(row + r) + fromK * aStep;
-                    Packing.row(p.a.memory(), type, at, aStep, length, to, r * stride);
+                    Packing.row(p.a().memory(), type, at, aStep, length, to, r * stride);
                 }
             }
         }
     }
 
     /// Distance in bytes of rows of `k` elements in scratch: an odd number of cache lines, so that rows do not compete
-    /// for the
-    /// same sets of the cache.
+    /// for the same sets of the cache.
     static long stride(int k) {
         long lines = Math.ceilDiv(k * 4L, 64);
         return (lines | 1) * 64;
-    }
-
-    /// Columns that a task of [#fewRows] computes.
-    private static final int FEW_ROWS_COLUMNS = 64;
-
-    /// Inner dimension that is widened at a time.
-    private static final int FEW_ROWS_BLOCK = 1024;
-
-    /// A few rows times a transposed weight: inner products along rows of the weight, each of which is read exactly
-    /// once.
-    private void fewRows(Product p, int m, int n, int k) {
-        int lanes = Math.max(tiles.lanes(), Simd.LANES);
-        int padded = Math.ceilDiv(k, lanes) * lanes;
-        RowMap aRows = RowMap.of(p.a);
-        TileWriter writer = new TileWriter(p.out, p.epilogue, FEW_ROWS_COLUMNS);
-        long aStride = stride(padded);
-        try (Workspace shared = workspaces.take()) {
-            MemorySegment a = shared.memory(Workspace.Use.ROWS, aStride * m);
-            for (int r = 0; r < m; r++) {
-                Packing.row(p.a.memory(), p.a.dtype(), aRows.at(r), p.a.stride(-1), k, a, r * aStride);
-                Packing.zero(a, r * aStride + k * 4L, padded - k);
-            }
-            forEach((double) m * n * k, Math.ceilDiv(n, FEW_ROWS_COLUMNS), task -> {
-                try (Workspace workspace = workspaces.take()) {
-                    int column = task * FEW_ROWS_COLUMNS;
-                    fewRowsTask(
-                            p,
-                            a,
-                            aStride,
-                            m,
-                            k,
-                            padded,
-                            column,
-                            Math.min(FEW_ROWS_COLUMNS, n - column),
-                            writer,
-                            workspace);
-                }
-            });
-        }
-    }
-
-    private void fewRowsTask(
-            Product p,
-            MemorySegment a,
-            long aStride,
-            int m,
-            int k,
-            int padded,
-            int column,
-            int columns,
-            TileWriter writer,
-            Workspace workspace) {
-        Tile kernel = tiles.inner(m);
-        int at = tiles.innerColumns(m);
-        int lanes = tiles.lanes();
-        float[] sums = workspace.tile(0, m * at * lanes);
-        float[] result = workspace.tile(1, m * FEW_ROWS_COLUMNS);
-        boolean inPlace = p.b.dtype() == DType.F32 && padded == k;
-        long stagedStride = stride(FEW_ROWS_BLOCK);
-        MemorySegment staged = workspace.memory(Workspace.Use.STAGING, stagedStride * 8);
-        for (int c = 0; c < columns; c += at) {
-            int count = Math.min(at, columns - c);
-            Arrays.fill(sums, 0, m * at * lanes, 0f);
-            for (int fromK = 0; fromK < padded; fromK += FEW_ROWS_BLOCK) {
-                int length = Math.min(FEW_ROWS_BLOCK, padded - fromK);
-                long from = p.b.offset() + (column + c) * p.b.stride(1) + fromK;
-                if (inPlace && count == at) {
-                    kernel.accumulate(a, fromK * 4L, aStride, p.b.memory(), from * 4, p.b.stride(1) * 4, sums, length);
-                } else {
-                    int real = Math.min(length, k - fromK);
-                    for (int j = 0; j < count; j++) {
-                        long row = from + j * p.b.stride(1);
-                        Packing.row(p.b.memory(), p.b.dtype(), row, 1, real, staged, j * stagedStride);
-                        Packing.zero(staged, j * stagedStride + real * 4L, length - real);
-                    }
-                    kernel.accumulate(a, fromK * 4L, aStride, staged, 0, stagedStride, sums, length);
-                }
-            }
-            for (int r = 0; r < m; r++) {
-                for (int j = 0; j < count; j++) {
-                    float sum = 0;
-                    for (int l = 0; l < lanes; l++) {
-                        sum += sums[(r * at + j) * lanes + l];
-                    }
-                    result[r * FEW_ROWS_COLUMNS + c + j] = sum;
-                }
-            }
-        }
-        TileWriter.Rows where = writer.rows(m, workspace).set(0, 0, m);
-        writer.write(result, FEW_ROWS_COLUMNS, where, 0, m, column, columns);
     }
 }

@@ -33,9 +33,8 @@ final class Workspace implements AutoCloseable {
     /// The idle workspaces of one provider.
     ///
     /// There are as many as tasks ever ran at the same time, and each keeps the largest size it was asked for; kernels
-    /// ask for
-    /// bounded sizes only. The memory belongs to an automatic arena and goes with the provider: no single caller
-    /// could say when the last one has finished.
+    /// ask for bounded sizes only. The memory belongs to an automatic arena and goes with the provider: no single
+    /// caller could say when the last one has finished.
     static final class Pool {
         private final ConcurrentLinkedDeque<Workspace> idle = new ConcurrentLinkedDeque<>();
         private final AtomicLong bytes = new AtomicLong();

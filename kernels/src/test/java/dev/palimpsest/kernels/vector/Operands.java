@@ -43,8 +43,7 @@ final class Operands {
     }
 
     /// An array whose axes lie in memory in the given order, outermost first, with gaps of `gap` elements after each
-    /// row and
-    /// a few unused elements in front.
+    /// row and a few unused elements in front.
     NdArray strided(DType type, int gap, int[] order, int... dims) {
         long[] strides = new long[dims.length];
         long n = 1;
