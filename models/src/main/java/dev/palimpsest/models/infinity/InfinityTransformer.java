@@ -6,6 +6,7 @@ import dev.palimpsest.kernels.KeyRanges;
 import dev.palimpsest.models.api.Cancellation;
 import dev.palimpsest.models.infinity.Rope2d.Rotation;
 import dev.palimpsest.models.infinity.ScaleSchedule.Scale;
+import dev.palimpsest.models.json.JsonObject;
 import dev.palimpsest.models.layers.Layers;
 import dev.palimpsest.tensor.Functional;
 import dev.palimpsest.tensor.Scope;
@@ -17,6 +18,7 @@ import dev.palimpsest.tensor.nn.Linear;
 import dev.palimpsest.tensor.nn.Module;
 import dev.palimpsest.tensor.nn.Parameter;
 import dev.palimpsest.tensor.nn.RmsNorm;
+import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.WeightTree;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -38,6 +40,8 @@ import org.jspecify.annotations.Nullable;
 /// `block_chunks.0.module.3.ca.queries` and `.keys`. What comes out of `sa.proj`, `ca.proj` and `ffn.fc2` includes gate
 /// and residual, because they are computed in one go.
 public final class InfinityTransformer extends Module {
+    private static final String TRAINED = "trainer.gpt_fsdp";
+
     private final InfinityConfig config;
     private final Rope2d rope;
     private final Parameter cfgUncond; // (textMaxLength, text channels)
@@ -84,6 +88,20 @@ public final class InfinityTransformer extends Module {
                 .toList();
         this.headNm = child("head_nm", new AdaptiveNorm(at.at("head_nm"), dim, config.normEps()));
         this.head = child("head", Layers.linear(at.at("head"), dim, 2 * config.bits()));
+    }
+
+    /// Loads a transformer. Its tensors may lie under `trainer.gpt_fsdp`, as training leaves them, beside others.
+    ///
+    /// @param settings what shapes do not tell, perhaps empty; see [InfinityConfig#of]
+    /// @throws dev.palimpsest.weights.CheckpointException naming every tensor that is missing, too many or of another
+    ///     shape
+    /// @throws IllegalArgumentException if a setting is not supported or contradicts the checkpoint
+    public static InfinityTransformer load(Checkpoint checkpoint, JsonObject settings) {
+        boolean wrapped = checkpoint.names().stream().anyMatch(name -> name.startsWith(TRAINED + "."));
+        WeightTree weights = WeightTree.of(wrapped ? checkpoint.under(TRAINED) : checkpoint);
+        InfinityTransformer model = new InfinityTransformer(weights, InfinityConfig.of(weights, settings));
+        weights.requireComplete();
+        return model;
     }
 
     private static List<Chunk> chunks(WeightTree at, InfinityConfig config) {
