@@ -26,7 +26,8 @@ import tools.jackson.core.JsonGenerator;
         name = "golden",
         mixinStandardHelpOptions = true,
         description = {
-            "Compares every component with numbers of the original implementations, one line a file:",
+            "Compares every component with numbers of the original implementations.",
+            "Prints one line a file:",
             "PASS|FAIL  kind  file  rel_l2  max_abs  (worst tensor)",
             "A golden file names its kind in its metadata; lists of verdicts and of tokens are known by their structure."
         },

@@ -27,7 +27,7 @@ final class Names {
                 : checkpoint.names().stream()
                         .limit(3)
                         .map(CheckpointException::quote)
-                        .collect(Collectors.joining(", ", "; it has ", n > 3 ? ", ..." : ""));
+                        .collect(Collectors.joining(", ", "; it has ", n > 3 ? " and " + (n - 3) + " more" : ""));
     }
 
     /// The candidate that looks most like `name`: one that differs by a prefix, else the one with the smallest edit

@@ -8,12 +8,15 @@ import java.nio.file.Path;
 public final class VocabularyException extends IOException {
     private static final long serialVersionUID = 1L;
 
+    private final String reason;
+
     /// A fault of the file as a whole.
     ///
     /// @param path the vocabulary file
     /// @param reason what is wrong and, where it is not obvious, what to do
     public VocabularyException(Path path, String reason) {
         super(path + ": " + reason);
+        this.reason = reason;
     }
 
     /// A fault of the file as a whole with the exception that showed it.
@@ -23,6 +26,12 @@ public final class VocabularyException extends IOException {
     /// @param cause the underlying failure
     public VocabularyException(Path path, String reason, Throwable cause) {
         super(path + ": " + reason, cause);
+        this.reason = reason;
+    }
+
+    /// What is wrong, without the path.
+    public String reason() {
+        return reason;
     }
 
     static VocabularyException atLine(Path path, int line, String reason) {

@@ -80,7 +80,7 @@ public record EditOptions(
             DEFAULT_NEGATIVE_PROMPT,
             true,
             Progress.NONE,
-            new Cancellation());
+            Cancellation.NONE);
 
     /// Options with checked numbers.
     ///

@@ -4,6 +4,7 @@ import dev.palimpsest.models.api.ImageEditor;
 import dev.palimpsest.models.image.RgbImage;
 import dev.palimpsest.models.json.JsonObject;
 import dev.palimpsest.models.text.QwenTokenizer;
+import dev.palimpsest.models.text.VocabularyException;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.CheckpointException;
@@ -118,8 +119,10 @@ public final class Vincie implements ImageEditor<EditOptions> {
     private static QwenTokenizer tokenizer(Path vocabulary) {
         try {
             return QwenTokenizer.load(vocabulary);
+        } catch (VocabularyException e) {
+            throw new CheckpointException(vocabulary, e.reason(), e);
         } catch (IOException e) {
-            throw new CheckpointException(vocabulary, "the vocabulary cannot be read: " + e.getMessage());
+            throw new CheckpointException(vocabulary, "the vocabulary cannot be read: " + e.getMessage(), e);
         }
     }
 

@@ -70,9 +70,9 @@ public final class VincieSession implements EditSession {
         options.cancellation().check();
         return Scope.run(() -> {
             for (int i = texts.size(); i < prompts.size(); i++) {
-                texts.add(encodeText(prompts.get(i)));
+                texts.add(encodeText("encode prompt", prompts.get(i)));
             }
-            Kept states = encodeText(withPlaceholders(prompt));
+            Kept states = encodeText("encode prompt", withPlaceholders(prompt));
             List<RgbImage> made = turn(states, repeats);
             // Only a finished turn becomes part of the session.
             prompts.add(prompt);
@@ -170,8 +170,8 @@ public final class VincieSession implements EditSession {
     }
 
     /// Token states of one prompt. They do not depend on the other prompts, so they are good for the whole session.
-    private Kept encodeText(String prompt) {
-        options.progress().update("encode prompt", 0, 1);
+    private Kept encodeText(String stage, String prompt) {
+        options.progress().update(stage, 0, 1);
         Kept states = Scope.run(() -> {
             int[] ids = vincie.tokenizer().encode(prompt);
             return Kept.of(vincie.pipeline()
@@ -179,13 +179,13 @@ public final class VincieSession implements EditSession {
                     .encode(List.of(ids), options.cancellation())
                     .embeddings());
         });
-        options.progress().update("encode prompt", 1, 1);
+        options.progress().update(stage, 1, 1);
         return states;
     }
 
     private Kept negative() {
         if (negative == null) {
-            negative = encodeText(options.negativePrompt());
+            negative = encodeText("encode negative prompt", options.negativePrompt());
         }
         return negative;
     }
