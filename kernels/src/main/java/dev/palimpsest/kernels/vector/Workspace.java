@@ -65,7 +65,8 @@ final class Workspace implements AutoCloseable {
     MemorySegment memory(Use use, long size) {
         MemorySegment held = memory.getOrDefault(use, MemorySegment.NULL);
         if (held.byteSize() < size) {
-            long grown = Math.ceilDiv(size, GRAIN) * GRAIN;
+            // in steps, so that slowly growing sizes do not leave a trail of blocks for the garbage collector
+            long grown = Math.max(Math.ceilDiv(size, GRAIN) * GRAIN, held.byteSize() * 3 / 2);
             pool.bytes.addAndGet(grown - held.byteSize());
             held = Arena.ofAuto().allocate(grown, ALIGNMENT);
             memory.put(use, held);
