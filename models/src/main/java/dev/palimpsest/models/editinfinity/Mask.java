@@ -164,4 +164,13 @@ public final class Mask {
         Arrays.setAll(values, i -> edited[i] ? 1 : 0);
         return Tensor.of(values, height, width).to(DType.U8);
     }
+
+    /// This mask as a grey picture.
+    ///
+    /// @return `(height, width)`, u8: 0 (black) where a pixel may change, 255 (white) where it stays
+    public Tensor toGrey() {
+        int[] values = new int[edited.length];
+        Arrays.setAll(values, i -> edited[i] ? 0 : 255);
+        return Tensor.of(values, height, width).to(DType.U8);
+    }
 }

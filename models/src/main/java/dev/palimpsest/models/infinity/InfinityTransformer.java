@@ -12,12 +12,14 @@ import dev.palimpsest.tensor.Functional;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.autograd.Checkpointed;
+import dev.palimpsest.tensor.nn.Dropout;
 import dev.palimpsest.tensor.nn.Embedding;
 import dev.palimpsest.tensor.nn.LayerNorm;
 import dev.palimpsest.tensor.nn.Linear;
 import dev.palimpsest.tensor.nn.Module;
 import dev.palimpsest.tensor.nn.Parameter;
 import dev.palimpsest.tensor.nn.RmsNorm;
+import dev.palimpsest.tensor.random.RandomSource;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.WeightTree;
 import java.util.ArrayList;
@@ -220,6 +222,22 @@ public final class InfinityTransformer extends Module {
     /// @return `(B, L, 2 d)`: for each bit the score of 0 and that of 1
     /// @throws java.util.concurrent.CancellationException if the cancellation was used
     public Tensor forward(Tensor codes, TextCondition text, PictureLayout layout, Cancellation cancellation) {
+        return forward(codes, text, layout, null, cancellation);
+    }
+
+    /// Scores every bit of a picture whose bits are known, as in training: some branches are left out at random.
+    ///
+    /// @param codes inputs of all scales but the first, `(B, L - 1, d)`
+    /// @param training what is random; null if nothing is
+    /// @param cancellation looked at before every block
+    /// @return `(B, L, 2 d)`: for each bit the score of 0 and that of 1
+    /// @throws java.util.concurrent.CancellationException if the cancellation was used
+    public Tensor forward(
+            Tensor codes,
+            TextCondition text,
+            PictureLayout layout,
+            @Nullable Training training,
+            Cancellation cancellation) {
         ScaleSchedule schedule = layout.schedule();
         checkLevels(schedule);
         int samples = text.samples();
@@ -238,9 +256,25 @@ public final class InfinityTransformer extends Module {
                     levels(schedule, 0, schedule.size()),
                     KeyRanges.blockCausal(samplesLengths),
                     null,
-                    null);
+                    null,
+                    training);
             return logits(through(0, blocks.size(), x, pass, cancellation), text.sos());
         });
+    }
+
+    /// What is random while training.
+    ///
+    /// @param random where all random numbers in the blocks come from, those of adapters included
+    /// @param dropPath probability with which the last block leaves out its self attention, and its feed-forward part,
+    ///     of a sample (stochastic depth; Huang et al. 2016, arXiv 1603.09382). It rises on a straight line from 0 in
+    ///     the first block
+    public record Training(RandomSource random, double dropPath) {
+        /// Checks the probability.
+        public Training {
+            if (!(dropPath >= 0 && dropPath < 1)) {
+                throw new IllegalArgumentException("drop path: the probability " + dropPath + " is not in [0, 1)");
+            }
+        }
     }
 
     // ---- scale by scale
@@ -275,7 +309,8 @@ public final class InfinityTransformer extends Module {
                     levels(layout.schedule(), scale, scale + 1),
                     null,
                     cache,
-                    guidance);
+                    guidance,
+                    null);
             return through(0, blocks.size(), x, pass, cancellation); // (B, h w, C)
         });
         cache.keep();
@@ -327,7 +362,8 @@ public final class InfinityTransformer extends Module {
     private Tensor through(int from, int to, Tensor x, Pass pass, Cancellation cancellation) {
         if (to - from == 1) {
             cancellation.check();
-            return Checkpointed.run(() -> {
+            List<RandomSource> sources = pass.training == null ? List.of() : List.of(pass.training.random);
+            return Checkpointed.run(sources, () -> {
                 boolean levelled = config.levelEmbeddingOnce() ? from == 0 : from % config.blocksInChunk() == 0;
                 Tensor in = levelled ? x.add(pass.levels) : x; // (B, L, C)
                 Tensor out = blocks.get(from).forward(in, pass); // (B, L, C)
@@ -368,6 +404,7 @@ public final class InfinityTransformer extends Module {
         private final @Nullable KeyRanges visible; // null with a cache
         private final @Nullable ScaleCache cache;
         private final @Nullable InnerGuidance guidance;
+        private final @Nullable Training training;
 
         private Pass(
                 TextCondition text,
@@ -375,13 +412,24 @@ public final class InfinityTransformer extends Module {
                 Tensor levels,
                 @Nullable KeyRanges visible,
                 @Nullable ScaleCache cache,
-                @Nullable InnerGuidance guidance) {
+                @Nullable InnerGuidance guidance,
+                @Nullable Training training) {
             this.text = text;
             this.rotation = rotation;
             this.levels = levels;
             this.visible = visible;
             this.cache = cache;
             this.guidance = guidance;
+            this.training = training;
+        }
+
+        /// The gate of a branch of block `layer`, of which that of some samples may be 0.
+        ///
+        /// @param gate `(B, 1, C)`
+        private Tensor dropping(Tensor gate, int layer, int depth) {
+            return training == null || depth == 1
+                    ? gate
+                    : Dropout.samples(training.dropPath * layer / (depth - 1)).forward(gate, training.random);
         }
     }
 
@@ -481,11 +529,15 @@ public final class InfinityTransformer extends Module {
         private final LayerNorm caNorm;
         private final CrossAttention ca;
         private final FeedForward ffn;
+        private final int layer;
+        private final int depth;
 
         /// Block `layer` of a transformer, at a node of a checkpoint.
         public Block(WeightTree at, InfinityConfig config, int layer) {
             int dim = config.embedDim();
             this.eps = config.normEps();
+            this.layer = layer;
+            this.depth = config.depth();
             this.adaGss = parameter("ada_gss", Layers.tensor(at, "ada_gss", 1, 1, 6, dim));
             this.sa = child("sa", new SelfAttention(at.at("sa"), dim, config.heads(), layer));
             this.caNorm = child("ca_norm", Layers.layerNorm(at.at("ca_norm"), dim, eps));
@@ -500,8 +552,8 @@ public final class InfinityTransformer extends Module {
         public Tensor forward(Tensor x, Pass pass) {
             return Scope.run(() -> {
                 Tensor gss = pass.text.gss().add(adaGss.value()); // (B, 1, 6, C)
-                Tensor gamma1 = gss.select(2, 0); // (B, 1, C)
-                Tensor gamma2 = gss.select(2, 1); // (B, 1, C)
+                Tensor gamma1 = pass.dropping(gss.select(2, 0), layer, depth); // (B, 1, C)
+                Tensor gamma2 = pass.dropping(gss.select(2, 1), layer, depth); // (B, 1, C)
                 Tensor scale1 = gss.select(2, 2).add(1); // (B, 1, C)
                 Tensor scale2 = gss.select(2, 3).add(1); // (B, 1, C)
                 Tensor shift1 = gss.select(2, 4); // (B, 1, C)

@@ -1,0 +1,90 @@
+package dev.palimpsest.models.editinfinity;
+
+import dev.palimpsest.tensor.optim.AdamW;
+
+/// How an [Inversion] learns. Immutable; defaults are those of the original.
+///
+/// @param rate learning rate
+/// @param optimiser settings of the optimiser
+/// @param clipNorm bound on the norm of all gradients together
+/// @param loss what is made small
+/// @param flips highest probability with which bits of the inputs are wrong on purpose; 0 for none
+/// @param flippedScales how many scales have wrong bits
+/// @param textDropout probability with which an update sees no text at all
+/// @param dropPath probability with which the last block leaves out a branch, see
+///     [dev.palimpsest.models.infinity.InfinityTransformer.Training]
+public record InversionSettings(
+        double rate,
+        AdamW.Settings optimiser,
+        double clipNorm,
+        BitLoss loss,
+        double flips,
+        int flippedScales,
+        double textDropout,
+        double dropPath) {
+    /// For the learned prompt.
+    public static final InversionSettings PROMPT = new InversionSettings(
+            4.6875e-5, new AdamW.Settings(0.9, 0.97, 1e-8, 0.005), 5, BitLoss.PROMPT, 0.3, 13, 0.1, 0.1);
+
+    /// For low-rank adapters.
+    public static final InversionSettings ADAPTERS = PROMPT.withLoss(BitLoss.ADAPTERS);
+
+    /// Checks the numbers.
+    ///
+    /// @throws IllegalArgumentException naming the one that makes no sense
+    public InversionSettings {
+        if (!(rate > 0 && Double.isFinite(rate))) {
+            throw new IllegalArgumentException("inversion: learning rate " + rate + " is not above 0");
+        }
+        if (!(clipNorm > 0)) {
+            throw new IllegalArgumentException("inversion: the bound " + clipNorm + " on the gradients is not above 0");
+        }
+        if (flippedScales < 0) {
+            throw new IllegalArgumentException("inversion: " + flippedScales + " scales cannot have wrong bits");
+        }
+        requireShare("share of wrong bits", flips);
+        requireShare("text dropout", textDropout);
+        requireShare("drop path", dropPath);
+    }
+
+    private static void requireShare(String name, double value) {
+        if (!(value >= 0 && value < 1)) {
+            throw new IllegalArgumentException("inversion: " + name + " " + value + " does not lie in [0, 1)");
+        }
+    }
+
+    /// These settings with another learning rate.
+    public InversionSettings withRate(double rate) {
+        return new InversionSettings(rate, optimiser, clipNorm, loss, flips, flippedScales, textDropout, dropPath);
+    }
+
+    /// These settings with another optimiser.
+    public InversionSettings withOptimiser(AdamW.Settings optimiser) {
+        return new InversionSettings(rate, optimiser, clipNorm, loss, flips, flippedScales, textDropout, dropPath);
+    }
+
+    /// These settings with another bound on the gradients.
+    public InversionSettings withClipNorm(double clipNorm) {
+        return new InversionSettings(rate, optimiser, clipNorm, loss, flips, flippedScales, textDropout, dropPath);
+    }
+
+    /// These settings with another loss.
+    public InversionSettings withLoss(BitLoss loss) {
+        return new InversionSettings(rate, optimiser, clipNorm, loss, flips, flippedScales, textDropout, dropPath);
+    }
+
+    /// These settings with other wrong bits.
+    public InversionSettings withFlips(double flips, int flippedScales) {
+        return new InversionSettings(rate, optimiser, clipNorm, loss, flips, flippedScales, textDropout, dropPath);
+    }
+
+    /// These settings with other probabilities of leaving out the text and branches of blocks.
+    public InversionSettings withDropouts(double textDropout, double dropPath) {
+        return new InversionSettings(rate, optimiser, clipNorm, loss, flips, flippedScales, textDropout, dropPath);
+    }
+
+    /// These settings without anything random but the dropout of adapters: no wrong bits, nothing left out.
+    public InversionSettings withoutRandomness() {
+        return withFlips(0, 0).withDropouts(0, 0);
+    }
+}

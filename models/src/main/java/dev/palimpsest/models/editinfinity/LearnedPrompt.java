@@ -1,0 +1,43 @@
+package dev.palimpsest.models.editinfinity;
+
+import dev.palimpsest.models.infinity.TextFeatures;
+import dev.palimpsest.tensor.Scope;
+import dev.palimpsest.tensor.Tensor;
+import java.util.List;
+
+/// Rows that follow the features of a prompt and say what words do not: what this picture looks like beyond the prompt
+/// (arXiv 2510.20217, learnable prompt). They are learned by an [Inversion] and used with the instruction that
+/// announces
+/// them, [dev.palimpsest.models.infinity.PromptText#withInstruction].
+///
+/// @param embedding `(1, rows, text channels)`, f32, of which the first [#USED] rows count; the original stores 512 of
+///     them
+public record LearnedPrompt(Tensor embedding) implements Scope.Holder {
+    /// How many rows follow the text.
+    public static final int USED = 20;
+
+    /// Checks the extents.
+    public LearnedPrompt {
+        if (embedding.rank() != 3 || embedding.dim(0) != 1 || embedding.dim(1) < USED) {
+            throw new IllegalArgumentException("learned prompt: " + embedding.shape()
+                    + " needs the axes (1, rows, text channels) with at least " + USED + " rows");
+        }
+    }
+
+    /// A prompt that has not learned anything: zeros. It belongs to the current scope.
+    ///
+    /// @param textChannels width of the text features
+    public static LearnedPrompt create(int textChannels) {
+        return new LearnedPrompt(Tensor.zeros(1, USED, textChannels));
+    }
+
+    /// The features with the rows that count behind those of every text.
+    public TextFeatures appendedTo(TextFeatures text) {
+        return text.append(embedding.select(0, 0).slice(0, 0, USED));
+    }
+
+    @Override
+    public Iterable<Tensor> tensors() {
+        return List.of(embedding);
+    }
+}
