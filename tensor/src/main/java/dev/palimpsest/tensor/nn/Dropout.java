@@ -5,7 +5,6 @@ import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.random.RandomSource;
 import java.util.Arrays;
-import org.jspecify.annotations.Nullable;
 
 /// Leaves out a random share of the numbers while training, and makes up for it by enlarging the others by
 /// `1 / (1 - probability)`, so that the expected value stays.
@@ -39,10 +38,10 @@ public final class Dropout {
         return new Dropout(probability, true);
     }
 
-    /// Applies the layer. Draws nothing if the probability is 0.
-    ///
-    /// @param random where the numbers come from while training; null otherwise, and `x` comes back as it is
-    public Tensor forward(Tensor x, @Nullable RandomSource random) {
+    /// Applies the layer, with the numbers of [Training#random]. Draws nothing if the probability is 0. Outside of
+    /// training `x` comes back as it is.
+    public Tensor forward(Tensor x) {
+        RandomSource random = Training.random();
         if (random == null || probability == 0) {
             return x;
         }

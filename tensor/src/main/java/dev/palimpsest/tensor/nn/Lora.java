@@ -39,7 +39,7 @@ public final class Lora implements Scope.Holder {
     ///
     /// @param rank numbers that go from A to B, where no given A says otherwise
     /// @param alpha strength: what the adapter says is multiplied by `alpha / rank`
-    /// @param dropout share of the inputs that are left out while learning; the others are enlarged to make up for it
+    /// @param dropout share of the inputs that are left out in [Training]; the others are enlarged to make up for it
     public record Settings(int rank, double alpha, double dropout) {
         /// Rank 4, alpha 32, dropout 0.1.
         public static final Settings DEFAULTS = new Settings(4, 32, 0.1);
@@ -79,7 +79,6 @@ public final class Lora implements Scope.Holder {
     private final Dropout dropout;
     private final Map<String, Adapter> adapters;
     private final Map<String, Parameter> parameters;
-    private @Nullable RandomSource dropping;
     private State state = State.DETACHED;
 
     private Lora(Settings settings, Map<String, Adapter> adapters) {
@@ -286,14 +285,6 @@ public final class Lora implements Scope.Holder {
         }
     }
 
-    /// Leaves out inputs at random from now on, as [Settings#dropout] says, or no more: while learning.
-    ///
-    /// @param random what decides, or null for never. A part of a network that is computed twice must draw the same
-    ///     numbers twice, see [dev.palimpsest.tensor.autograd.Checkpointed]
-    public void dropFrom(@Nullable RandomSource random) {
-        dropping = random;
-    }
-
     private double strength(Adapter adapter) {
         return settings.alpha / adapter.down.shape().dim(0);
     }
@@ -304,7 +295,7 @@ public final class Lora implements Scope.Holder {
     /// @return `(..., out)`
     private Tensor addition(Adapter adapter, Tensor x) {
         return Scope.run(() -> {
-            Tensor inner = Functional.linear(dropout.forward(x, dropping), adapter.down.value(), null); // (..., rank)
+            Tensor inner = Functional.linear(dropout.forward(x), adapter.down.value(), null); // (..., rank)
             return Functional.linear(inner.mul(strength(adapter)), adapter.up.value(), null);
         });
     }

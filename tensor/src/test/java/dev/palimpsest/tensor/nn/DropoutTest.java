@@ -23,8 +23,8 @@ class DropoutTest {
         scoped(() -> {
             float[] uniform = new float[1000];
             new TorchCpuRandom(1).rand(uniform);
-            float[] y = Dropout.elements(0.25)
-                    .forward(Tensor.ones(10, 100), new TorchCpuRandom(1))
+            float[] y = Training.run(
+                            new TorchCpuRandom(1), () -> Dropout.elements(0.25).forward(Tensor.ones(10, 100)))
                     .toFloatArray();
             for (int i = 0; i < y.length; i++) {
                 assertThat(y[i]).isCloseTo(uniform[i] < 0.75f ? 4 / 3f : 0, within(1e-6f));
@@ -38,7 +38,8 @@ class DropoutTest {
         scoped(() -> {
             float[] uniform = new float[16];
             new TorchCpuRandom(1).rand(uniform);
-            Tensor y = Dropout.samples(0.5).forward(Tensor.ones(16, 2, 3), new TorchCpuRandom(1));
+            Tensor y = Training.run(
+                    new TorchCpuRandom(1), () -> Dropout.samples(0.5).forward(Tensor.ones(16, 2, 3)));
             for (int i = 0; i < 16; i++) {
                 assertThat(y.select(0, i).toFloatArray()).containsOnly(uniform[i] < 0.5f ? 2 : 0);
             }
@@ -51,7 +52,9 @@ class DropoutTest {
             Tensor x = Tensor.ones(8, 8);
             try (Tape tape = new Tape()) {
                 tape.watch(x);
-                Tensor y = tape.record(() -> Dropout.elements(0.5).forward(x, new TorchCpuRandom(2)));
+                Tensor y = Training.run(
+                        new TorchCpuRandom(2),
+                        () -> tape.record(() -> Dropout.elements(0.5).forward(x)));
                 assertThat(tape.backward(y, Tensor.ones(8, 8)).of(x).toFloatArray())
                         .isEqualTo(y.toFloatArray());
             }
@@ -62,8 +65,10 @@ class DropoutTest {
     void doesNothingOutsideOfTraining() {
         scoped(() -> {
             Tensor x = Tensor.ones(4);
-            assertThat(Dropout.elements(0.5).forward(x, null)).isSameAs(x);
-            assertThat(Dropout.elements(0).forward(x, new TorchCpuRandom(2))).isSameAs(x);
+            assertThat(Dropout.elements(0.5).forward(x)).isSameAs(x);
+            assertThat(Training.run(
+                            new TorchCpuRandom(2), () -> Dropout.elements(0).forward(x)))
+                    .isSameAs(x);
             assertThatThrownBy(() -> Dropout.samples(1)).hasMessage("dropout: the probability 1.0 is not in [0, 1)");
         });
     }
