@@ -3,7 +3,9 @@ package dev.palimpsest.models.infinity;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.offset;
 
+import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.KernelProviders;
 import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.models.api.Cancellation;
@@ -18,6 +20,7 @@ import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.WeightTree;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.AfterAll;
@@ -53,7 +56,7 @@ class InfinityGeneratorTest {
     }
 
     private static GenerationRequest request(long seed, int... lengths) {
-        int sum = java.util.Arrays.stream(lengths).sum();
+        int sum = Arrays.stream(lengths).sum();
         TextFeatures text = new TextFeatures(Checks.random(1, sum, CONFIG.textChannels()), lengths);
         return GenerationRequest.of(text, LAYOUT, BitDraw.from(new TorchCpuRandom(seed)));
     }
@@ -124,8 +127,7 @@ class InfinityGeneratorTest {
             List<float[]> alone = scores(request(5, 4).withSampling(unguided));
             List<float[]> together = scores(request(5, 4).withSampling(late));
             for (int k = 0; k < 3; k++) {
-                assertThat(together.get(k))
-                        .containsExactly(alone.get(k), org.assertj.core.api.Assertions.offset(1e-4f));
+                assertThat(together.get(k)).containsExactly(alone.get(k), offset(1e-4f));
             }
             assertThat(together.get(3)).isNotEqualTo(alone.get(3));
             return null;
@@ -154,7 +156,7 @@ class InfinityGeneratorTest {
     @Test
     void forcedBitsAreTakenInPlaceOfDrawnOnes() {
         Scope.run(() -> {
-            Tensor ones = Tensor.ones(1, 1, 1, 1, 8).to(dev.palimpsest.kernels.DType.U8);
+            Tensor ones = Tensor.ones(1, 1, 1, 1, 8).to(DType.U8);
             List<float[]> sums = new ArrayList<>();
             generate(request(5, 4)
                     .withForcedBits(List.of(ones))

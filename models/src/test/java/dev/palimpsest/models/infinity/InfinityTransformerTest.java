@@ -20,6 +20,7 @@ import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.WeightTree;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
@@ -64,7 +65,7 @@ class InfinityTransformerTest {
     }
 
     private static TextFeatures texts(long seed, int... lengths) {
-        int sum = java.util.Arrays.stream(lengths).sum();
+        int sum = Arrays.stream(lengths).sum();
         return new TextFeatures(Checks.random(seed, sum, CONFIG.textChannels()), lengths);
     }
 

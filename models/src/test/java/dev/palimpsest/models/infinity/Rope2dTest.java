@@ -8,6 +8,7 @@ import dev.palimpsest.models.infinity.Rope2d.Mode;
 import dev.palimpsest.models.infinity.ScaleSchedule.Scale;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -80,7 +81,7 @@ class Rope2dTest {
             PictureLayout layout = PictureLayout.of(0.75, PictureSize.P_0_06M);
             Rope2d rope = new Rope2d(Mode.STRETCHED, 16);
             int scales = layout.schedule().size();
-            List<Tensor> parts = new java.util.ArrayList<>();
+            List<Tensor> parts = new ArrayList<>();
             for (int sample = 0; sample < 2; sample++) {
                 for (int k = 0; k < scales; k++) {
                     parts.add(rope.rotation(layout, k, k + 1, 1).sin());
