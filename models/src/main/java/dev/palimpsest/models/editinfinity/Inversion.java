@@ -5,7 +5,6 @@ import dev.palimpsest.models.editinfinity.BitwiseSelfCorrection.Flips;
 import dev.palimpsest.models.editinfinity.BitwiseSelfCorrection.Lesson;
 import dev.palimpsest.models.infinity.BiasMode;
 import dev.palimpsest.models.infinity.InfinityTransformer;
-import dev.palimpsest.models.infinity.InfinityTransformer.Training;
 import dev.palimpsest.models.infinity.MultiScaleBsq;
 import dev.palimpsest.models.infinity.PictureLayout;
 import dev.palimpsest.models.infinity.TextFeatures;
@@ -15,6 +14,7 @@ import dev.palimpsest.tensor.autograd.Gradients;
 import dev.palimpsest.tensor.autograd.Tape;
 import dev.palimpsest.tensor.nn.Lora;
 import dev.palimpsest.tensor.nn.Parameter;
+import dev.palimpsest.tensor.nn.Training;
 import dev.palimpsest.tensor.optim.AdamW;
 import dev.palimpsest.tensor.optim.GradientClipping;
 import dev.palimpsest.tensor.random.RandomSource;
@@ -106,20 +106,13 @@ public final class Inversion {
             InversionSettings settings,
             Listener listener,
             Cancellation cancellation) {
-        adapters.dropFrom(random);
-        try {
-            learn(
-                    adapters.parameters().values().stream()
-                            .map(Parameter::value)
-                            .toList(),
-                    () -> text,
-                    updates,
-                    settings,
-                    listener,
-                    cancellation);
-        } finally {
-            adapters.dropFrom(null);
-        }
+        learn(
+                adapters.parameters().values().stream().map(Parameter::value).toList(),
+                () -> text,
+                updates,
+                settings,
+                listener,
+                cancellation);
     }
 
     private void learn(
@@ -154,19 +147,20 @@ public final class Inversion {
                 settings.flips() == 0 ? Flips.NONE : Flips.random(settings.flips(), settings.flippedScales(), random);
         Lesson lesson = correction.lesson(features, layout.schedule(), flips);
         boolean textless = settings.textDropout() > 0 && isDrawn(settings.textDropout());
-        Training training = new Training(random, settings.dropPath());
         try (Tape tape = new Tape()) {
             learned.forEach(tape::watch);
-            Tensor loss = tape.record(() -> {
-                TextFeatures seen = textless ? withoutText(text.get()) : text.get();
-                Tensor logits = model.forward(
-                        lesson.inputs(),
-                        model.condition(seen, BiasMode.EDITINFINITY),
-                        layout,
-                        training,
-                        cancellation); // (1, L, 2 d)
-                return settings.loss().of(logits, lesson.bits(), layout.schedule());
-            });
+            Tensor loss = Training.run(
+                    random,
+                    () -> tape.record(() -> {
+                        TextFeatures seen = textless ? withoutText(text.get()) : text.get();
+                        Tensor logits = model.forward(
+                                lesson.inputs(),
+                                model.condition(seen, BiasMode.EDITINFINITY),
+                                layout,
+                                settings.dropPath(),
+                                cancellation); // (1, L, 2 d)
+                        return settings.loss().of(logits, lesson.bits(), layout.schedule());
+                    }));
             double value = loss.item();
             Gradients gradients = tape.backward(loss);
             listener.differentiated(update, gradients);

@@ -12,7 +12,7 @@ import dev.palimpsest.tensor.optim.AdamW;
 /// @param flippedScales how many scales have wrong bits
 /// @param textDropout probability with which an update sees no text at all
 /// @param dropPath probability with which the last block leaves out a branch, see
-///     [dev.palimpsest.models.infinity.InfinityTransformer.Training]
+///     [dev.palimpsest.models.infinity.InfinityTransformer#forward]
 public record InversionSettings(
         double rate,
         AdamW.Settings optimiser,

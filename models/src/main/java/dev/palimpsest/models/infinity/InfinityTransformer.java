@@ -19,7 +19,6 @@ import dev.palimpsest.tensor.nn.Linear;
 import dev.palimpsest.tensor.nn.Module;
 import dev.palimpsest.tensor.nn.Parameter;
 import dev.palimpsest.tensor.nn.RmsNorm;
-import dev.palimpsest.tensor.random.RandomSource;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.WeightTree;
 import java.util.ArrayList;
@@ -222,22 +221,22 @@ public final class InfinityTransformer extends Module {
     /// @return `(B, L, 2 d)`: for each bit the score of 0 and that of 1
     /// @throws java.util.concurrent.CancellationException if the cancellation was used
     public Tensor forward(Tensor codes, TextCondition text, PictureLayout layout, Cancellation cancellation) {
-        return forward(codes, text, layout, null, cancellation);
+        return forward(codes, text, layout, 0, cancellation);
     }
 
-    /// Scores every bit of a picture whose bits are known, as in training: some branches are left out at random.
+    /// Scores every bit of a picture whose bits are known, and in [dev.palimpsest.tensor.nn.Training] leaves out
+    /// branches
+    /// of blocks at random (stochastic depth; Huang et al. 2016, arXiv 1603.09382).
     ///
     /// @param codes inputs of all scales but the first, `(B, L - 1, d)`
-    /// @param training what is random; null if nothing is
+    /// @param dropPath probability with which the last block leaves out its self attention, and its feed-forward part,
+    ///     of a sample. It rises on a straight line from 0 in the first block
     /// @param cancellation looked at before every block
     /// @return `(B, L, 2 d)`: for each bit the score of 0 and that of 1
+    /// @throws IllegalArgumentException if the probability is not in `[0, 1)`
     /// @throws java.util.concurrent.CancellationException if the cancellation was used
     public Tensor forward(
-            Tensor codes,
-            TextCondition text,
-            PictureLayout layout,
-            @Nullable Training training,
-            Cancellation cancellation) {
+            Tensor codes, TextCondition text, PictureLayout layout, double dropPath, Cancellation cancellation) {
         ScaleSchedule schedule = layout.schedule();
         checkLevels(schedule);
         int samples = text.samples();
@@ -257,24 +256,9 @@ public final class InfinityTransformer extends Module {
                     KeyRanges.blockCausal(samplesLengths),
                     null,
                     null,
-                    training);
+                    dropPath);
             return logits(through(0, blocks.size(), x, pass, cancellation), text.sos());
         });
-    }
-
-    /// What is random while training.
-    ///
-    /// @param random where all random numbers in the blocks come from, those of adapters included
-    /// @param dropPath probability with which the last block leaves out its self attention, and its feed-forward part,
-    ///     of a sample (stochastic depth; Huang et al. 2016, arXiv 1603.09382). It rises on a straight line from 0 in
-    ///     the first block
-    public record Training(RandomSource random, double dropPath) {
-        /// Checks the probability.
-        public Training {
-            if (!(dropPath >= 0 && dropPath < 1)) {
-                throw new IllegalArgumentException("drop path: the probability " + dropPath + " is not in [0, 1)");
-            }
-        }
     }
 
     // ---- scale by scale
@@ -310,7 +294,7 @@ public final class InfinityTransformer extends Module {
                     null,
                     cache,
                     guidance,
-                    null);
+                    0);
             return through(0, blocks.size(), x, pass, cancellation); // (B, h w, C)
         });
         cache.keep();
@@ -362,8 +346,7 @@ public final class InfinityTransformer extends Module {
     private Tensor through(int from, int to, Tensor x, Pass pass, Cancellation cancellation) {
         if (to - from == 1) {
             cancellation.check();
-            List<RandomSource> sources = pass.training == null ? List.of() : List.of(pass.training.random);
-            return Checkpointed.run(sources, () -> {
+            return Checkpointed.run(() -> {
                 boolean levelled = config.levelEmbeddingOnce() ? from == 0 : from % config.blocksInChunk() == 0;
                 Tensor in = levelled ? x.add(pass.levels) : x; // (B, L, C)
                 Tensor out = blocks.get(from).forward(in, pass); // (B, L, C)
@@ -404,7 +387,7 @@ public final class InfinityTransformer extends Module {
         private final @Nullable KeyRanges visible; // null with a cache
         private final @Nullable ScaleCache cache;
         private final @Nullable InnerGuidance guidance;
-        private final @Nullable Training training;
+        private final double dropPath;
 
         private Pass(
                 TextCondition text,
@@ -413,23 +396,23 @@ public final class InfinityTransformer extends Module {
                 @Nullable KeyRanges visible,
                 @Nullable ScaleCache cache,
                 @Nullable InnerGuidance guidance,
-                @Nullable Training training) {
+                double dropPath) {
             this.text = text;
             this.rotation = rotation;
             this.levels = levels;
             this.visible = visible;
             this.cache = cache;
             this.guidance = guidance;
-            this.training = training;
+            this.dropPath = dropPath;
         }
 
         /// The gate of a branch of block `layer`, of which that of some samples may be 0.
         ///
         /// @param gate `(B, 1, C)`
         private Tensor dropping(Tensor gate, int layer, int depth) {
-            return training == null || depth == 1
+            return depth == 1
                     ? gate
-                    : Dropout.samples(training.dropPath * layer / (depth - 1)).forward(gate, training.random);
+                    : Dropout.samples(dropPath * layer / (depth - 1)).forward(gate);
         }
     }
 
