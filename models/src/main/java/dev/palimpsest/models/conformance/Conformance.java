@@ -4,6 +4,7 @@ import dev.palimpsest.models.conformance.ConformanceResult.Outcome;
 import dev.palimpsest.models.json.JsonException;
 import dev.palimpsest.models.json.JsonObject;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -134,6 +135,8 @@ public final class Conformance {
             value = JsonObject.parseValue(Files.readString(file), file.toString());
         } catch (JsonException e) {
             return new Json.Broken(String.valueOf(e.getMessage()));
+        } catch (CharacterCodingException e) {
+            return new Json.Broken(file + ": is not UTF-8 text");
         }
         List<?> cases = value instanceof List<?> list
                 ? list

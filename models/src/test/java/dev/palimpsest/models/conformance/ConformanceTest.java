@@ -120,7 +120,8 @@ class ConformanceTest {
     @Test
     void brokenJsonIsAFailure() throws IOException {
         json("list.json", "{'cases': [");
-        assertThat(check(folder)).extracting(ConformanceResult::outcome).containsExactly(Outcome.FAIL);
+        Files.write(folder.resolve("not-text.json"), new byte[] {'"', (byte) 0xff, '"'});
+        assertThat(check(folder)).extracting(ConformanceResult::outcome).containsExactly(Outcome.FAIL, Outcome.FAIL);
     }
 
     @Test

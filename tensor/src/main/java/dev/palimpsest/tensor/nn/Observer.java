@@ -6,8 +6,8 @@ import org.jspecify.annotations.Nullable;
 /// Sees the output of every [Module] as it is made, by path, and may put another one in its place.
 ///
 /// ```java
-/// Tensor y = Observer.observing((path, out) -> path.equals("blocks.3.attn") ? out.mul(0.5) : out, () ->
-/// model.forward(x));
+/// Observer halve = (path, out) -> path.equals("blocks.3.attn") ? out.mul(0.5) : out;
+/// Tensor y = Observer.observing(halve, () -> model.forward(x));
 /// ```
 @FunctionalInterface
 public interface Observer {
