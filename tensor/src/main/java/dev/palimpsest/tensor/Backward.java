@@ -4,8 +4,7 @@ import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 
 /// One step of a backward pass as [Op#gradient] sees it: the op ran forward on some inputs, the derivative of the loss
-/// by
-/// its output is known, and the derivatives by the inputs are wanted.
+/// by its output is known, and the derivatives by the inputs are wanted.
 ///
 /// Inputs are counted as in [Op#forward]. Derivatives by inputs that nobody wants are never computed.
 public interface Backward {
@@ -28,9 +27,8 @@ public interface Backward {
     Tensor gradient();
 
     /// Gives the derivative by an input as a function of the derivative by the output; called only if it is wanted.
-    /// Where
-    /// the input was stretched by broadcasting, what comes back may have the stretched shape and is summed over the
-    /// stretched axes.
+    /// Where the input was stretched by broadcasting, what comes back may have the stretched shape and is summed over
+    /// the stretched axes.
     void to(int i, UnaryOperator<Tensor> derivative);
 
     /// Adds to the derivative by an input in place, for ops that touch only a part of it; called only if it is wanted.

@@ -66,8 +66,7 @@ final class Derivatives {
         return dy.mul(s.mul(x.sub(x.mul(s)).add(1.0)));
     }
 
-    /// The function is `x s(2u)` with `u = sqrt(2/pi) (x + 0.044715 x^3)`, so its derivative is
-    /// `s + x s (1 - s) 2u'`.
+    /// The function is `x s(2u)` with `u = sqrt(2/pi) (x + 0.044715 x^3)`, so its derivative is `s + x s (1 - s) 2u'`.
     private static Tensor geluTanh(Tensor x, Tensor dy) {
         Tensor squares = x.square();
         Tensor s = squares.mul(2 * SQRT_2_OVER_PI * 0.044715)

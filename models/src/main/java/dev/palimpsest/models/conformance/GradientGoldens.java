@@ -25,8 +25,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// A file holds several cases, each with inputs `in.<case>.<name>`, weights `weight.<case>.<key>`, the result
 /// `out.<case>` and, for `sum(result * in.<case>.cotangent)`, the derivatives `grad.<case>.<name or key>`. In the
-/// comments
-/// B is the number of samples, L that of tokens of a sample, N that of condition tokens of all samples, C the width.
+/// comments B is the number of samples, L that of tokens of a sample, N that of condition tokens of all samples, C the
+/// width.
 public final class GradientGoldens implements GoldenEvaluator {
     private static final float EPS = 1e-6f;
     private static final double MAX_LOG_SCALE = (float) Math.log(100);
@@ -226,8 +226,7 @@ public final class GradientGoldens implements GoldenEvaluator {
     }
 
     /// Cosine attention with a learned scale for each head and rotary positions, a token seeing all tokens up to the
-    /// end
-    /// of its own block.
+    /// end of its own block.
     private static Tensor selfAttention(Case c, Tensor x, String at) {
         int samples = x.dim(0);
         int length = x.dim(1);

@@ -18,14 +18,12 @@ import dev.palimpsest.tensor.random.RandomSource;
 ///
 /// Everything that the part reads through ops (its inputs, its weights, conditions computed before) is found by itself
 /// and kept. The part must do the same when it runs a second time and must not count on being run once. Without a tape
-/// it
-/// just runs.
+/// it just runs.
 public final class Checkpointed {
     private Checkpointed() {}
 
     /// Runs a part of the network. If it draws numbers from [Training#random], it draws the same ones when it runs
-    /// again,
-    /// and the source goes on afterwards as if the part had run once.
+    /// again, and the source goes on afterwards as if the part had run once.
     public static Tensor run(Scope.Body<Tensor, RuntimeException> body) {
         Recorder recorder = Recorder.current();
         if (recorder == null) {

@@ -26,12 +26,9 @@ import org.jspecify.annotations.Nullable;
 /// ```
 ///
 /// This is reverse-mode automatic differentiation (Linnainmaa 1970; Griewank & Walther 2008, chapter 3) of a
-/// computation
-/// that is recorded while it runs. Only ops with an input that depends on a watched tensor are recorded, so weights
-/// that
-/// are not watched cost neither memory nor time. What [Op#gradient] will read lives in the tape's own scope, however
-/// early
-/// the scope ends in which it was made, and is released as the backward pass goes by.
+/// computation that is recorded while it runs. Only ops with an input that depends on a watched tensor are recorded, so
+/// weights that are not watched cost neither memory nor time. What [Op#gradient] will read lives in the tape's own
+/// scope, however early the scope ends in which it was made, and is released as the backward pass goes by.
 ///
 /// A tape is used once, by one thread: [#record] (any number of times), then one [#backward].
 public final class Tape implements AutoCloseable {
@@ -88,8 +85,7 @@ public final class Tape implements AutoCloseable {
     }
 
     /// Runs `body` and records it. What it returns lives as long as the tape; its other tensors end with the call,
-    /// except
-    /// for those that the backward pass will read.
+    /// except for those that the backward pass will read.
     public <T extends @Nullable Object, X extends Throwable> T record(Scope.Body<T, X> body) throws X {
         checkUnused();
         T result = Recorder.recording(head, () -> scope.call(body));

@@ -3,23 +3,16 @@
 /// **How a tape works.** All arithmetic on tensors is made of ops, and every op is applied at one place,
 /// [dev.palimpsest.tensor.Op#apply]. While [dev.palimpsest.tensor.autograd.Tape#record] runs, a
 /// [dev.palimpsest.tensor.Recorder] stands there. It lets the op compute and asks whether one of its inputs is
-/// *tracked*:
-/// watched, or the result of an op with a tracked input. If so, it notes the op, its inputs and its output as one step,
-/// and
-/// the output is tracked in turn. If not, nothing is noted, which is why frozen weights and inference cost nothing. So
-/// when
-/// the loss `L` has been computed, the steps lie on the tape in an order in which every tensor is made before it is
-/// used.
+/// *tracked*: watched, or the result of an op with a tracked input. If so, it notes the op, its inputs and its output
+/// as one step, and the output is tracked in turn. If not, nothing is noted, which is why frozen weights and inference
+/// cost nothing. So when the loss `L` has been computed, the steps lie on the tape in an order in which every tensor is
+/// made before it is used.
 ///
 /// **How it plays back.** [dev.palimpsest.tensor.autograd.Tape#backward] starts with `dL/dL = 1` and goes through the
-/// steps
-/// from the last to the first. When it comes to a step with output `y = f(a, b)`, everything that used `y` has been
-/// passed,
-/// so the derivative `dL/dy` is complete. The op turns it into its part of `dL/da` and `dL/db` (the chain rule), and
-/// the
-/// parts are added up by tensor. In the end the sums of the watched tensors remain; all others have been released on
-/// the
-/// way.
+/// steps from the last to the first. When it comes to a step with output `y = f(a, b)`, everything that used `y` has
+/// been passed, so the derivative `dL/dy` is complete. The op turns it into its part of `dL/da` and `dL/db` (the chain
+/// rule), and the parts are added up by tensor. In the end the sums of the watched tensors remain; all others have been
+/// released on the way.
 ///
 /// A worked example, `L = sum(x * x)`:
 ///
@@ -50,18 +43,15 @@
 /// 1. override `gradient`, one line an input; an input that has no derivative is left out and then refused by name when
 ///    somebody wants it, one whose derivative vanishes gets `b.zero(i)`;
 /// 2. override `needs` and `needsOutput` where the gradient does not read the elements of an input or reads those of
-/// the
-///    output, so that the tape keeps no memory in vain;
+///    the output, so that the tape keeps no memory in vain;
 /// 3. or, if the op is a fusion of others, override [dev.palimpsest.tensor.Op#plain] instead and give the unfused
 ///    computation: it is recorded in place of the op whenever a gradient is wanted;
 /// 4. add a line to the table in the gradient test, which compares with differences of the op itself.
 ///
 /// **Memory.** The tape has a [dev.palimpsest.tensor.Scope] of its own. What a gradient will read moves into it when
-/// the
-/// step is noted, so that the scopes of the forward pass may end as usual, and is released when the backward pass has
-/// gone
-/// by. [dev.palimpsest.tensor.autograd.Checkpointed] keeps only what goes into and comes out of a part of the network.
-/// Tensors that the tape relies on cannot be overwritten in place while it records.
+/// the step is noted, so that the scopes of the forward pass may end as usual, and is released when the backward pass
+/// has gone by. [dev.palimpsest.tensor.autograd.Checkpointed] keeps only what goes into and comes out of a part of the
+/// network. Tensors that the tape relies on cannot be overwritten in place while it records.
 @NullMarked
 package dev.palimpsest.tensor.autograd;
 

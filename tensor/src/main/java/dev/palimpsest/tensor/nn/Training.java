@@ -5,8 +5,7 @@ import dev.palimpsest.tensor.random.RandomSource;
 import org.jspecify.annotations.Nullable;
 
 /// Says whether layers that behave differently in training, such as [Dropout], are being trained, and where their
-/// random
-/// numbers come from.
+/// random numbers come from.
 ///
 /// ```java
 /// Tensor loss = Training.run(random, () -> tape.record(() -> model.loss(x)));

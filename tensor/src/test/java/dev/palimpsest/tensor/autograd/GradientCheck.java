@@ -16,8 +16,7 @@ import java.util.Random;
 /// to many digits:
 /// - elementwise functions and reductions have f64 kernels, so both the tape and central differences run in f64;
 /// - ops whose kernels compute in f32 are compared with central differences of the same mathematics put together, in
-/// f64,
-///   from elementwise functions and reductions;
+///   f64, from elementwise functions and reductions;
 /// - ops that are linear in each input need no small step: the central difference with a step of 1 is the derivative.
 final class GradientCheck {
     interface Function {
@@ -135,8 +134,7 @@ final class GradientCheck {
     }
 
     /// Equal up to a relative Euclidean distance; input by input. Inputs are of order 1, so a gradient that vanishes
-    /// may
-    /// still leave the rounding errors of terms of that order.
+    /// may still leave the rounding errors of terms of that order.
     static void assertClose(String what, double[][] actual, double[][] expected, double tolerance) {
         assertThat(actual).hasSameDimensionsAs(expected);
         for (int k = 0; k < expected.length; k++) {
