@@ -184,18 +184,16 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
                 }
                 Tensor learned = Objects.requireNonNull(out.get(source.group()), source.group());
                 Lora lora = adapters(file, name, model, run);
-                Journal journal = new Journal(name, "lora_grad_norms", new LinkedHashMap<>(), out);
-                lora.parameters().forEach((path, p) -> journal.learned.put(path, p.value()));
                 TextFeatures longer = new LearnedPrompt(learned).appendedTo(text);
-                inversion.learnAdapters(lora, longer, updates, settings, journal, new Cancellation());
-                journal.close();
+                try (Journal journal = new Journal(name, "lora_grad_norms", lora, out)) {
+                    inversion.learnAdapters(lora, longer, updates, settings, journal, new Cancellation());
+                }
             } else {
                 String start = name + (file.hasInput(name + ".embedding0_full") ? ".embedding0_full" : ".embedding0");
                 LearnedPrompt prompt = new LearnedPrompt(file.input(start).copy());
-                Journal journal = new Journal(
-                        name, "grad_norms", new LinkedHashMap<>(Map.of("embedding", prompt.embedding())), out);
-                inversion.learnPrompt(prompt, text, updates, settings, journal, new Cancellation());
-                journal.close();
+                try (Journal journal = new Journal(name, "grad_norms", prompt, out)) {
+                    inversion.learnPrompt(prompt, text, updates, settings, journal, new Cancellation());
+                }
                 out.put("out." + name + ".step" + updates + ".embedding_full", prompt.embedding());
             }
         }
@@ -206,7 +204,7 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
         return out;
     }
 
-    private static InversionSettings settings(JsonObject run, boolean adapters) {
+    static InversionSettings settings(JsonObject run, boolean adapters) {
         double[] betas = run.numbers("betas");
         return (adapters ? InversionSettings.ADAPTERS : InversionSettings.PROMPT)
                 .withoutRandomness()
@@ -217,7 +215,7 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
                         new AdamW.Settings(betas[0], betas[1], run.number("eps", 1e-8), run.number("weight_decay")));
     }
 
-    private static Lora adapters(GoldenFile file, String name, Module model, JsonObject run) {
+    static Lora adapters(GoldenFile file, String name, Module model, JsonObject run) {
         Map<String, Tensor> start = new LinkedHashMap<>();
         for (String input : file.inputs()) {
             if (input.startsWith(name + ".") && (input.endsWith(Lora.DOWN) || input.endsWith(Lora.UP))) {
@@ -228,7 +226,7 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
                 .attach();
     }
 
-    private static InfinityTransformer transformer(WeightTree weights) {
+    static InfinityTransformer transformer(WeightTree weights) {
         InfinityConfig config = InfinityConfig.of(weights, JsonObject.empty("settings"));
         InfinityTransformer model = new InfinityTransformer(weights, config);
         weights.requireComplete();
@@ -284,7 +282,7 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
         return new TextFeatures(rows, new int[] {rows.dim(0)});
     }
 
-    private static GenerationRequest request(
+    static GenerationRequest request(
             JsonObject config, PictureLayout layout, TextFeatures text, GenerationRequest.Steering steering) {
         BitSampling sampling = BitSampling.defaults()
                 .withGuidance(config.number("cfg"))
@@ -305,8 +303,7 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
         return bits;
     }
 
-    private static Tensor generate(
-            InfinityTransformer model, GenerationRequest request, String key, Map<String, Tensor> out) {
+    static Tensor generate(InfinityTransformer model, GenerationRequest request, String key, Map<String, Tensor> out) {
         Scope scope = Scope.current();
         Tensor sum = new InfinityGenerator(model).generate(request.withListener(step -> {
             out.put(key + "logits_" + step.scale(), scope.keep(step.scores()));
@@ -321,7 +318,7 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
     }
 
     /// Writes down what every update does.
-    private static final class Journal implements Inversion.Listener {
+    static final class Journal implements Inversion.Listener, AutoCloseable {
         private final String run;
         private final String norms;
         private final Map<String, Tensor> learned;
@@ -330,7 +327,18 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
         private final List<Float> losses = new ArrayList<>();
         private final List<Float> gradientNorms = new ArrayList<>();
 
-        Journal(String run, String norms, Map<String, Tensor> learned, Map<String, Tensor> out) {
+        /// A journal of a prompt.
+        Journal(String run, String norms, LearnedPrompt prompt, Map<String, Tensor> out) {
+            this(run, norms, Map.of("embedding", prompt.embedding()), out);
+        }
+
+        /// A journal of adapters.
+        Journal(String run, String norms, Lora lora, Map<String, Tensor> out) {
+            this(run, norms, new LinkedHashMap<>(), out);
+            lora.parameters().forEach((path, p) -> learned.put(path, p.value()));
+        }
+
+        private Journal(String run, String norms, Map<String, Tensor> learned, Map<String, Tensor> out) {
             this.run = run;
             this.norms = norms;
             this.learned = learned;
@@ -352,7 +360,9 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
             gradientNorms.add((float) gradientNorm);
         }
 
-        void close() {
+        /// Adds what was listed on the way.
+        @Override
+        public void close() {
             out.put("out." + run + ".losses", list(losses));
             out.put("out." + run + "." + norms, list(gradientNorms));
         }

@@ -14,6 +14,7 @@ public final class Goldens {
                 new BsqVaeGoldens(),
                 new DiffusionGoldens(),
                 new EditInfinityGoldens(),
+                new EditSessionGoldens(),
                 new GradientGoldens(),
                 new ImageGoldens(),
                 new InfinityGoldens(),

@@ -38,7 +38,7 @@ public final class LoraFiles {
 
     /// Reads adapters for a model; they are not attached yet and belong to the current scope.
     ///
-    /// @param file safetensors or PyTorch
+    /// @param file safetensors or PyTorch; other tensors in it are passed over
     /// @param settings rank and alpha where the file does not say them; its tensors decide the rank
     /// @throws CheckpointException if the file cannot be read, or does not fit the model
     public static Lora load(Module root, Path file, Lora.Settings settings) {
@@ -46,7 +46,9 @@ public final class LoraFiles {
             Map<String, String> metadata = checkpoint.metadata();
             Map<String, Tensor> tensors = new LinkedHashMap<>();
             for (String name : checkpoint.names()) {
-                tensors.put(name, Tensor.borrow(checkpoint.tensor(name), name));
+                if (name.endsWith(Lora.DOWN) || name.endsWith(Lora.UP)) {
+                    tensors.put(name, Tensor.borrow(checkpoint.tensor(name), name));
+                }
             }
             try {
                 Lora.Settings own = new Lora.Settings(
