@@ -17,10 +17,11 @@ import picocli.CommandLine.Spec;
         name = "palimpsest",
         mixinStandardHelpOptions = true,
         versionProvider = BuildVersion.class,
-        description = "Edits pictures by words, over several turns, on the JVM alone.",
+        description = "Makes pictures from words and edits them over several turns, on the JVM alone.",
         subcommands = {
             EditCommand.class,
             ComposeCommand.class,
+            GenerateCommand.class,
             InspectCommand.class,
             ConvertCommand.class,
             GoldenCommand.class,

@@ -14,8 +14,9 @@ final class OutputFolder implements AutoCloseable {
 
     /// Makes the folder if need be, and tries whether files can be written there.
     ///
+    /// @param option what asks for the folder
     /// @throws UserException if they cannot
-    OutputFolder(Path folder) {
+    OutputFolder(String option, Path folder) {
         for (Path p = folder.toAbsolutePath(); p != null && !Files.exists(p); p = p.getParent()) {
             made.add(p);
         }
@@ -25,7 +26,7 @@ final class OutputFolder implements AutoCloseable {
         } catch (IOException e) {
             close();
             throw new UserException(
-                    "--out: pictures cannot be written to the folder " + folder + "; name another one", e);
+                    option + ": pictures cannot be written to the folder " + folder + "; name another one", e);
         }
     }
 

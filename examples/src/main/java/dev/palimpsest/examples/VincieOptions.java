@@ -1,15 +1,14 @@
 package dev.palimpsest.examples;
 
+import dev.palimpsest.models.api.Noise;
 import dev.palimpsest.models.diffusion.Guidance;
 import dev.palimpsest.models.vincie.AspectRatio;
 import dev.palimpsest.models.vincie.EditOptions;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.TypeConversionException;
 
 /// The options that `edit` and `compose` share. What is not given comes from the model's `config.json`.
 final class VincieOptions {
@@ -67,9 +66,10 @@ final class VincieOptions {
     @Option(
             names = "--noise",
             paramLabel = "SOURCE",
-            converter = NoiseConverter.class,
+            converter = Words.NoiseConverter.class,
             description = "Whose random numbers: torch-cpu or torch-cuda.")
-    EditOptions.@Nullable Noise noise;
+    @Nullable
+    Noise noise;
 
     @Option(
             names = "--posterior",
@@ -138,35 +138,11 @@ final class VincieOptions {
         return resolution;
     }
 
-    /// Reads `torch-cpu` and `torch-cuda`.
-    static final class NoiseConverter implements ITypeConverter<EditOptions.Noise> {
-        @Override
-        public EditOptions.Noise convert(String value) {
-            return constant(EditOptions.Noise.values(), value);
-        }
-    }
-
     /// Reads `mean` and `sample`.
     static final class PosteriorConverter implements ITypeConverter<EditOptions.PosteriorUse> {
         @Override
         public EditOptions.PosteriorUse convert(String value) {
-            return constant(EditOptions.PosteriorUse.values(), value);
+            return Words.constant(EditOptions.PosteriorUse.values(), value);
         }
-    }
-
-    private static <E extends Enum<E>> E constant(E[] all, String value) {
-        for (E constant : all) {
-            if (word(constant).equals(value.toLowerCase(Locale.ROOT))) {
-                return constant;
-            }
-        }
-        throw new TypeConversionException("'" + value + "' is neither "
-                + String.join(
-                        " nor ", List.of(all).stream().map(VincieOptions::word).toList()));
-    }
-
-    /// A constant as it is written in options: `TORCH_CPU` is `torch-cpu`.
-    static String word(Enum<?> constant) {
-        return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 }

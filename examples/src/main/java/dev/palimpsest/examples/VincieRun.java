@@ -107,7 +107,7 @@ final class VincieRun {
         List<Written> written = new ArrayList<>();
         Path given = options.model;
         Interruption.guard(err, cancellation -> {
-            try (var _ = new OutputFolder(options.out)) {
+            try (var _ = new OutputFolder("--out", options.out)) {
                 Engine.kernels();
                 Path model = given == null ? demo() : given;
                 try (Vincie vincie = load(model);
@@ -210,8 +210,8 @@ final class VincieRun {
         text.put("Guidance partial", Double.toString(o.guidance().partial()));
         text.put("Resolution", Integer.toString(o.resolution()));
         text.put("Aspect ratio", o.aspectRatio().toString());
-        text.put("Noise", VincieOptions.word(o.noise()));
-        text.put("Posterior", VincieOptions.word(o.posterior()));
+        text.put("Noise", Words.of(o.noise()));
+        text.put("Posterior", Words.of(o.posterior()));
         return text;
     }
 

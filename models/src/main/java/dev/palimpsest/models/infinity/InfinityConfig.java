@@ -116,6 +116,13 @@ public record InfinityConfig(
     /// @throws dev.palimpsest.weights.CheckpointException if the checkpoint is not one of an Infinity transformer
     /// @throws IllegalArgumentException if a setting is not supported or contradicts the checkpoint
     public static InfinityConfig of(WeightTree weights, JsonObject settings) {
+        return of(weights, settings, false);
+    }
+
+    /// As the other [#of], with a say in what holds where settings are silent.
+    ///
+    /// @param patchify whether a token stands for 2 x 2 latent positions unless `apply_spatial_patchify` says so
+    static InfinityConfig of(WeightTree weights, JsonObject settings, boolean patchify) {
         ONLY.forEach((name, supported) -> {
             if (flag(settings, name, supported) != supported) {
                 throw new IllegalArgumentException(
@@ -138,7 +145,7 @@ public record InfinityConfig(
                 weights.shape("text_proj_for_sos.ca.mat_q").dim(1),
                 words.dim(1),
                 weights.shape("lvl_embed.weight").dim(0),
-                flag(settings, "apply_spatial_patchify", false),
+                flag(settings, "apply_spatial_patchify", patchify),
                 Rope2d.Mode.of(settings.int32("rope2d_normalized_by_hw", Rope2d.Mode.STRETCHED.number())),
                 flag(settings, "add_lvl_embeding_only_first_block", true),
                 (float) settings.number("norm_eps", 1e-6));
@@ -197,7 +204,7 @@ public record InfinityConfig(
     }
 
     /// A switch that the original writes as 0 or 1, or as a boolean.
-    private static boolean flag(JsonObject settings, String name, boolean absent) {
+    static boolean flag(JsonObject settings, String name, boolean absent) {
         return settings.value(name) instanceof Boolean value ? value : settings.int32(name, absent ? 1 : 0) != 0;
     }
 }

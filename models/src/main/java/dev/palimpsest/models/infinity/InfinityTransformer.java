@@ -98,9 +98,27 @@ public final class InfinityTransformer extends Module {
     ///     shape
     /// @throws IllegalArgumentException if a setting is not supported or contradicts the checkpoint
     public static InfinityTransformer load(Checkpoint checkpoint, JsonObject settings) {
+        WeightTree weights = weights(checkpoint);
+        return complete(weights, InfinityConfig.of(weights, settings));
+    }
+
+    /// Loads the transformer that belongs to an autoencoder: it has tokens of 2 x 2 latent positions if their bits are
+    /// four times the autoencoder's channels, unless the settings say otherwise. Else as the other [#load].
+    ///
+    /// @param latentChannels channels of the autoencoder's latent
+    static InfinityTransformer load(Checkpoint checkpoint, JsonObject settings, int latentChannels) {
+        WeightTree weights = weights(checkpoint);
+        boolean patchify = weights.shape("word_embed.weight").dim(1) == 4 * latentChannels;
+        return complete(weights, InfinityConfig.of(weights, settings, patchify));
+    }
+
+    private static WeightTree weights(Checkpoint checkpoint) {
         boolean wrapped = checkpoint.names().stream().anyMatch(name -> name.startsWith(TRAINED + "."));
-        WeightTree weights = WeightTree.of(wrapped ? checkpoint.under(TRAINED) : checkpoint);
-        InfinityTransformer model = new InfinityTransformer(weights, InfinityConfig.of(weights, settings));
+        return WeightTree.of(wrapped ? checkpoint.under(TRAINED) : checkpoint);
+    }
+
+    private static InfinityTransformer complete(WeightTree weights, InfinityConfig config) {
+        InfinityTransformer model = new InfinityTransformer(weights, config);
         weights.requireComplete();
         return model;
     }

@@ -1,11 +1,9 @@
 package dev.palimpsest.models.vincie;
 
 import dev.palimpsest.models.api.Cancellation;
+import dev.palimpsest.models.api.Noise;
 import dev.palimpsest.models.api.Progress;
 import dev.palimpsest.models.diffusion.Guidance;
-import dev.palimpsest.tensor.random.RandomSource;
-import dev.palimpsest.tensor.random.TorchCpuRandom;
-import dev.palimpsest.tensor.random.TorchCudaRandom;
 import java.util.function.Consumer;
 
 /// How VINCIE edits. Immutable; defaults are those of the original.
@@ -37,19 +35,6 @@ public record EditOptions(
         boolean imagePlaceholders,
         Progress progress,
         Cancellation cancellation) {
-
-    /// Whose random numbers are drawn.
-    public enum Noise {
-        /// Those of PyTorch's CPU generator.
-        TORCH_CPU,
-        /// Those of PyTorch on a CUDA device, which the original uses.
-        TORCH_CUDA;
-
-        /// A fresh generator.
-        RandomSource from(long seed) {
-            return this == TORCH_CPU ? new TorchCpuRandom(seed) : new TorchCudaRandom(seed);
-        }
-    }
 
     /// How a picture's latent is taken from the encoder's distribution.
     public enum PosteriorUse {

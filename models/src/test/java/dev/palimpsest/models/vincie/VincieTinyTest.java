@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.palimpsest.models.api.Cancellation;
+import dev.palimpsest.models.api.Noise;
 import dev.palimpsest.models.image.ImageFiles;
 import dev.palimpsest.models.image.RgbImage;
 import dev.palimpsest.tensor.Scope;
@@ -34,7 +35,7 @@ class VincieTinyTest {
     }
 
     private static EditOptions options(Vincie vincie) {
-        return vincie.options().withSeed(1).withNoise(EditOptions.Noise.TORCH_CPU);
+        return vincie.options().withSeed(1).withNoise(Noise.TORCH_CPU);
     }
 
     @Test
@@ -67,7 +68,7 @@ class VincieTinyTest {
     @Test
     void theSameSeedGivesTheSamePicture() {
         try (Vincie vincie = Vincie.load(FOLDER)) {
-            for (EditOptions.Noise noise : EditOptions.Noise.values()) {
+            for (Noise noise : Noise.values()) {
                 EditOptions options = options(vincie)
                         .withNoise(noise)
                         .withPosterior(EditOptions.PosteriorUse.SAMPLE)

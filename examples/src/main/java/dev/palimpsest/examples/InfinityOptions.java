@@ -1,0 +1,125 @@
+package dev.palimpsest.examples;
+
+import dev.palimpsest.models.api.Noise;
+import dev.palimpsest.models.infinity.BiasMode;
+import dev.palimpsest.models.infinity.BitSampling;
+import dev.palimpsest.models.infinity.GenerateOptions;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+
+/// The options that all commands with Infinity share: which model, how bits are drawn, and what is shown on the way.
+/// What is not given comes from the model's `config.json`.
+final class InfinityOptions {
+    @Option(
+            names = "--model",
+            paramLabel = "DIR",
+            required = true,
+            description = "Folder with infinity_2b_reg.pth, infinity_vae_d32reg.pth, flan-t5-xl/ and perhaps "
+                    + "config.json, which may name other files.")
+    Path model;
+
+    @Option(
+            names = "--guidance",
+            paramLabel = "X",
+            split = ",",
+            description = "How strongly the prompt is followed; 1 is not at all pushed. One number, or one for each "
+                    + "scale: 4,4,3.")
+    @Nullable
+    List<Double> guidance;
+
+    @Option(
+            names = "--guidance-layers",
+            paramLabel = "N",
+            split = ",",
+            description = "Where guidance is applied: 0 for the scores, -1 behind the last block, -2 behind the one "
+                    + "before. One number or several.")
+    @Nullable
+    List<Integer> guidanceLayers;
+
+    @Option(
+            names = "--tau",
+            paramLabel = "X",
+            split = ",",
+            description = "Temperature; small is decided, large is varied. One number, or one for each scale.")
+    @Nullable
+    List<Double> tau;
+
+    @Option(
+            names = "--top-k",
+            paramLabel = "N",
+            description = "1 always takes the likelier value of a bit; 0 or more than 1 draws.")
+    @Nullable
+    Integer topK;
+
+    @Option(
+            names = "--top-p",
+            paramLabel = "X",
+            description = "Values of a bit at most as likely as 1 - X are not drawn; 0 draws all.")
+    @Nullable
+    Double topP;
+
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            description = "Where random numbers start; the same seed gives the same picture.")
+    @Nullable
+    Long seed;
+
+    @Option(
+            names = "--noise",
+            paramLabel = "SOURCE",
+            converter = Words.NoiseConverter.class,
+            description = "Whose random numbers: torch-cpu or torch-cuda.")
+    @Nullable
+    Noise noise;
+
+    @Option(
+            names = "--bias-mode",
+            paramLabel = "MODE",
+            converter = BiasModeConverter.class,
+            description = "original adds the biases of queries and values as Infinity does, editinfinity leaves them "
+                    + "out as EditInfinity does.")
+    @Nullable
+    BiasMode biases;
+
+    @Option(
+            names = "--preview",
+            paramLabel = "DIR",
+            description = "Folder for the picture after every scale, as scale_01.png and so on.")
+    @Nullable
+    Path preview;
+
+    @Option(names = "--json", description = "Write JSON.")
+    boolean json;
+
+    /// These options over a model's own.
+    ///
+    /// @throws UserException if one of them makes no sense
+    GenerateOptions over(GenerateOptions model) {
+        try {
+            BitSampling s = model.sampling();
+            s = guidance == null ? s : s.withGuidance(guidance);
+            s = guidanceLayers == null ? s : s.withGuidanceLayers(guidanceLayers);
+            s = tau == null ? s : s.withTemperature(tau);
+            s = topK == null ? s : s.withTopK(topK);
+            s = topP == null ? s : s.withTopP(topP);
+            GenerateOptions o = model.withSampling(s);
+            o = seed == null ? o : o.withSeed(seed);
+            o = noise == null ? o : o.withNoise(noise);
+            return biases == null ? o : o.withBiases(biases);
+        } catch (IllegalArgumentException e) {
+            throw new UserException(String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    /// Reads `original` and `editinfinity`.
+    static final class BiasModeConverter implements ITypeConverter<BiasMode> {
+        @Override
+        public BiasMode convert(String value) {
+            return Words.constant(BiasMode.values(), value);
+        }
+    }
+}
