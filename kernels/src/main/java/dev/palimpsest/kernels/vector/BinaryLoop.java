@@ -49,6 +49,7 @@ final class BinaryLoop implements BinaryRow {
         }
     }
 
+    @Inline
     private static FloatVector apply(FloatVector a, FloatVector b) {
         if (OP == Binary.ADD) {
             return a.add(b);
@@ -66,6 +67,7 @@ final class BinaryLoop implements BinaryRow {
         throw new IllegalStateException("no vector form of " + OP);
     }
 
+    @Inline
     private static VectorMask<Float> compare(FloatVector a, FloatVector b) {
         if (OP == Binary.EQUAL) {
             return a.compare(VectorOperators.EQ, b);

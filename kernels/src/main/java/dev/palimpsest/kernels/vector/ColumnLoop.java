@@ -29,6 +29,7 @@ final class ColumnLoop implements ColumnRow {
         }
     }
 
+    @Inline
     private static void four(MemorySegment x, long xo, long step, int rows, MemorySegment y, long yo) {
         long v = 4L * Simd.LANES;
         FloatVector a = Simd.splat(START);
@@ -59,6 +60,7 @@ final class ColumnLoop implements ColumnRow {
         Simd.store(d, y, yo + 3 * v);
     }
 
+    @Inline
     private static void one(
             MemorySegment x, long xo, long step, int rows, VectorMask<Float> lanes, MemorySegment y, long yo) {
         FloatVector a = Simd.splat(START);
@@ -73,6 +75,7 @@ final class ColumnLoop implements ColumnRow {
         Simd.store(a, y, yo, lanes);
     }
 
+    @Inline
     private static FloatVector fold(FloatVector a, FloatVector b) {
         if (OP == Reduction.MAX) {
             return a.max(b);

@@ -57,6 +57,7 @@ final class NormLoop implements NormRow {
         }
     }
 
+    @Inline
     private static FloatVector normalized(FloatVector x, FloatVector mean, FloatVector inverse, FloatVector remainder) {
         return CENTRED ? x.sub(mean).fma(inverse, remainder) : x.mul(inverse);
     }

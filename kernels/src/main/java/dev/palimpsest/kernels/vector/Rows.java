@@ -7,11 +7,15 @@ import dev.palimpsest.kernels.BFloat16;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.NdArray;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /// Moving rows of elements between their stored form and dense floats.
 ///
 /// Positions are in bytes, strides in elements.
 final class Rows {
+    private static final Specialized<ConversionRow.Conversion, ConversionRow> CONVERSIONS =
+            new Specialized<>(ConversionLoop.class, ConversionRow.class, List.of(ConversionRow.Conversion.values()));
+
     private Rows() {}
 
     /// Whether the vector kernels can read elements of this type.
@@ -36,14 +40,14 @@ final class Rows {
             }
             case BF16 -> {
                 if (stride == 1) {
-                    widenBFloat16(x, xo, y, yo, n);
+                    CONVERSIONS.get(ConversionRow.Conversion.FROM_BF16).run(x, xo, y, yo, n);
                 } else {
                     readBFloat16(x, xo, 2 * stride, y, yo, n);
                 }
             }
             case F16 -> {
                 if (stride == 1) {
-                    widenFloat16(x, xo, y, yo, n);
+                    CONVERSIONS.get(ConversionRow.Conversion.FROM_F16).run(x, xo, y, yo, n);
                 } else {
                     readFloat16(x, xo, 2 * stride, y, yo, n);
                 }
@@ -74,64 +78,20 @@ final class Rows {
             }
             case BF16 -> {
                 if (stride == 1) {
-                    narrowBFloat16(x, xo, y, yo, n);
+                    CONVERSIONS.get(ConversionRow.Conversion.TO_BF16).run(x, xo, y, yo, n);
                 } else {
                     writeBFloat16(x, xo, y, yo, 2 * stride, n);
                 }
             }
             case F16 -> {
                 if (stride == 1) {
-                    narrowFloat16(x, xo, y, yo, n);
+                    CONVERSIONS.get(ConversionRow.Conversion.TO_F16).run(x, xo, y, yo, n);
                 } else {
                     writeFloat16(x, xo, y, yo, 2 * stride, n);
                 }
             }
             default -> throw new IllegalStateException("floats cannot be written as " + t.label() + " rows");
         }
-    }
-
-    /// Sets `n` dense floats.
-    static void fill(MemorySegment y, long yo, float value, int n) {
-        var v = Simd.splat(value);
-        int i = 0;
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
-            Simd.store(v, y, yo + 4L * i);
-        }
-        for (; i < n; i++) {
-            y.set(JAVA_FLOAT_UNALIGNED, yo + 4L * i, value);
-        }
-    }
-
-    private static void widenBFloat16(MemorySegment x, long xo, MemorySegment y, long yo, int n) {
-        int i = 0;
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
-            Simd.store(Simd.fromBFloat16(Simd.loadShorts(x, xo + 2L * i)), y, yo + 4L * i);
-        }
-        readBFloat16(x, xo + 2L * i, 2, y, yo + 4L * i, n - i);
-    }
-
-    private static void widenFloat16(MemorySegment x, long xo, MemorySegment y, long yo, int n) {
-        int i = 0;
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
-            Simd.store(Simd.fromFloat16(Simd.loadShorts(x, xo + 2L * i)), y, yo + 4L * i);
-        }
-        readFloat16(x, xo + 2L * i, 2, y, yo + 4L * i, n - i);
-    }
-
-    private static void narrowBFloat16(MemorySegment x, long xo, MemorySegment y, long yo, int n) {
-        int i = 0;
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
-            Simd.store(Simd.toBFloat16(Simd.load(x, xo + 4L * i)), y, yo + 2L * i);
-        }
-        writeBFloat16(x, xo + 4L * i, y, yo + 2L * i, 2, n - i);
-    }
-
-    private static void narrowFloat16(MemorySegment x, long xo, MemorySegment y, long yo, int n) {
-        int i = 0;
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
-            Simd.store(Simd.toFloat16(Simd.load(x, xo + 4L * i)), y, yo + 2L * i);
-        }
-        writeFloat16(x, xo + 4L * i, y, yo + 2L * i, 2, n - i);
     }
 
     private static void readFloats(MemorySegment x, long xo, long step, MemorySegment y, long yo, int n) {

@@ -35,11 +35,11 @@ final class Simd {
     /// Number of floats in a vector.
     static final int LANES = FLOATS.length();
 
-    private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
-    private static final VectorShuffle<Float> ACROSS_8 = VectorShuffle.fromOp(FLOATS, i -> i ^ (8 & (LANES - 1)));
-    private static final VectorShuffle<Float> ACROSS_4 = VectorShuffle.fromOp(FLOATS, i -> i ^ (4 & (LANES - 1)));
-    private static final VectorShuffle<Float> ACROSS_2 = VectorShuffle.fromOp(FLOATS, i -> i ^ 2);
-    private static final VectorShuffle<Float> ACROSS_1 = VectorShuffle.fromOp(FLOATS, i -> i ^ 1);
+    static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
+    static final VectorShuffle<Float> ACROSS_8 = VectorShuffle.fromOp(FLOATS, i -> i ^ (8 & (LANES - 1)));
+    static final VectorShuffle<Float> ACROSS_4 = VectorShuffle.fromOp(FLOATS, i -> i ^ (4 & (LANES - 1)));
+    static final VectorShuffle<Float> ACROSS_2 = VectorShuffle.fromOp(FLOATS, i -> i ^ 2);
+    static final VectorShuffle<Float> ACROSS_1 = VectorShuffle.fromOp(FLOATS, i -> i ^ 1);
 
     /// The lowest and the highest bit of every byte: where the bits of a mask go.
     private static final long LOW_BITS = 0x0101_0101_0101_0101L;
@@ -61,40 +61,49 @@ final class Simd {
         return asked;
     }
 
+    @Inline
     static FloatVector load(MemorySegment m, long at) {
         return FloatVector.fromMemorySegment(FLOATS, m, at, ORDER);
     }
 
     /// Loads the lanes of the mask, 0 elsewhere.
+    @Inline
     static FloatVector load(MemorySegment m, long at, VectorMask<Float> lanes) {
         return FloatVector.fromMemorySegment(FLOATS, m, at, ORDER, lanes);
     }
 
+    @Inline
     static void store(FloatVector v, MemorySegment m, long at) {
         v.intoMemorySegment(m, at, ORDER);
     }
 
+    @Inline
     static void store(FloatVector v, MemorySegment m, long at, VectorMask<Float> lanes) {
         v.intoMemorySegment(m, at, ORDER, lanes);
     }
 
+    @Inline
     static IntVector loadInts(MemorySegment m, long at) {
         return IntVector.fromMemorySegment(INTS, m, at, ORDER);
     }
 
+    @Inline
     static void store(IntVector v, MemorySegment m, long at) {
         v.intoMemorySegment(m, at, ORDER);
     }
 
+    @Inline
     static ShortVector loadShorts(MemorySegment m, long at) {
         return ShortVector.fromMemorySegment(SHORTS, m, at, ORDER);
     }
 
+    @Inline
     static void store(ShortVector v, MemorySegment m, long at) {
         v.intoMemorySegment(m, at, ORDER);
     }
 
     /// Writes a byte for every lane, 0 or 1.
+    @Inline
     static void store(VectorMask<Float> mask, MemorySegment m, long at) {
         long bits = mask.toLong();
         if (LANES == 4) {
@@ -107,6 +116,7 @@ final class Simd {
     }
 
     /// The lanes whose bytes are not 0.
+    @Inline
     static VectorMask<Float> loadMask(MemorySegment m, long at) {
         if (LANES == 4) {
             return VectorMask.fromLong(FLOATS, notZero(m.get(JAVA_INT_UNALIGNED, at) & 0xffff_ffffL));
@@ -121,19 +131,23 @@ final class Simd {
     /// A bit for each of eight bytes: whether it is not 0. Adding 127 to the lower seven bits of a byte carries into
     /// its
     /// highest bit unless they are all 0.
+    @Inline
     private static long notZero(long bytes) {
         return Long.compress(((bytes & ~HIGH_BITS) + ~HIGH_BITS) | bytes, HIGH_BITS);
     }
 
     /// The first `n` lanes.
+    @Inline
     static VectorMask<Float> first(int n) {
         return FLOATS.indexInRange(0, n);
     }
 
+    @Inline
     static FloatVector splat(float value) {
         return FloatVector.broadcast(FLOATS, value);
     }
 
+    @Inline
     static FloatVector zero() {
         return FloatVector.zero(FLOATS);
     }
@@ -157,11 +171,13 @@ final class Simd {
     }
 
     /// The vector with the two lanes of every pair exchanged.
+    @Inline
     static FloatVector neighbours(FloatVector v) {
         return v.rearrange(ACROSS_1);
     }
 
     /// Bfloat16 numbers as floats: their bits are the upper half.
+    @Inline
     static FloatVector fromBFloat16(ShortVector v) {
         IntVector bits = (IntVector) v.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
         return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
@@ -171,6 +187,7 @@ final class Simd {
     ///
     /// Exponent and fraction move to where a float has them; multiplying by 2^112 then corrects the difference of the
     /// exponents' biases and normalises denormal numbers.
+    @Inline
     static FloatVector fromFloat16(ShortVector v) {
         IntVector h = (IntVector) v.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
         IntVector magnitude = h.and(0x7fff);
@@ -185,6 +202,7 @@ final class Simd {
     }
 
     /// Floats rounded to bfloat16, ties to even.
+    @Inline
     static ShortVector toBFloat16(FloatVector v) {
         IntVector bits = v.reinterpretAsInts();
         IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
@@ -196,6 +214,7 @@ final class Simd {
     }
 
     /// Floats rounded to binary16, ties to even, overflowing to infinity, denormal numbers included.
+    @Inline
     static ShortVector toFloat16(FloatVector v) {
         IntVector all = v.reinterpretAsInts();
         IntVector sign = all.lanewise(VectorOperators.LSHR, 16).and(0x8000);

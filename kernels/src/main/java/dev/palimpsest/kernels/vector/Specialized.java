@@ -2,24 +2,31 @@ package dev.palimpsest.kernels.vector;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.ClassModel;
+import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
 import java.lang.invoke.MethodHandles;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /// Copies of a loop class, one for each value of a constant.
 ///
-/// The just-in-time compiler keeps one profile and one compilation per method. A loop that is shared by twenty
-/// functions,
-/// called through an interface, would box every vector; twenty loops written out would be twenty times the same text.
-/// So a
-/// loop class is written once with its function in a `static final` field, and this class defines a hidden class from
-/// the same
+/// The just-in-time compiler keeps one profile and one compilation per method. A loop that is shared by twenty functions,
+/// called through an interface, would box every vector; twenty loops written out would be twenty times the same text. So a
+/// loop class is written once with its function in a `static final` field, and this class defines a hidden class from the same
 /// bytes for each function. In every copy the field is a compile-time constant, the branches on it disappear, and the
 /// function is inlined into its own loop.
 ///
-/// A template is a top-level class of this package with a constructor without parameters that reads its constant with
+/// On the way, methods marked [Inline] are copied into the loops, and the loops made too long to be inlined into their
+/// callers (see [Inliner]). Left to itself the compiler decides about both by what it has counted so far: a helper that was
+/// compiled before its caller, or a loop that is inlined into a caller when only a few rows have gone by, stays a call for good,
+/// and every vector that passes it becomes an object on the heap, at a tenth of the speed.
+///
+/// A template is a top-level class of this package with a constructor without parameters. It reads its constant with
 /// [#constant].
 ///
 /// @param <C> the constants
@@ -29,11 +36,17 @@ final class Specialized<C, T> {
 
     /// One copy of `template` for each of the constants.
     Specialized(Class<? extends T> template, Class<T> type, Collection<? extends C> constants) {
+        byte[] bytes = inlined(template);
         Map<C, T> all = new HashMap<>();
         for (C constant : constants) {
-            all.put(constant, copy(template, type, constant));
+            all.put(constant, copy(bytes, type, constant));
         }
         copies = Map.copyOf(all);
+    }
+
+    /// The copy of a template that has no constant.
+    static <T> T only(Class<? extends T> template, Class<T> type) {
+        return copy(inlined(template), type, template.getName());
     }
 
     /// The copy for a constant.
@@ -47,19 +60,44 @@ final class Specialized<C, T> {
         return copy;
     }
 
-    /// A new instance of a new copy of `template` whose constant is `constant`.
-    private static <T> T copy(Class<? extends T> template, Class<T> type, Object constant) {
-        String file = template.getSimpleName() + ".class";
-        try (InputStream in = template.getResourceAsStream(file)) {
+    private static byte[] inlined(Class<?> template) {
+        return new Inliner(Specialized::parse).transform(parse(template));
+    }
+
+    /// A new instance of a new class.
+    private static <T> T copy(byte[] bytes, Class<T> type, Object constant) {
+        try {
+            Class<?> copy = MethodHandles.lookup()
+                    .defineHiddenClassWithClassData(bytes, constant, false)
+                    .lookupClass();
+            return type.cast(copy.getDeclaredConstructor().newInstance());
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("cannot specialize a " + type.getSimpleName() + " for " + constant, e);
+        }
+    }
+
+    private static ClassModel parse(Class<?> type) {
+        String file = type.getName().substring(type.getPackageName().length() + 1) + ".class";
+        try (InputStream in = type.getResourceAsStream(file)) {
             if (in == null) {
                 throw new IllegalStateException("class file " + file + " not found");
             }
-            Class<?> copy = MethodHandles.lookup()
-                    .defineHiddenClassWithClassData(in.readAllBytes(), constant, false)
-                    .lookupClass();
-            return type.cast(copy.getDeclaredConstructor().newInstance());
-        } catch (IOException | ReflectiveOperationException e) {
-            throw new IllegalStateException("cannot specialize " + template.getName() + " for " + constant, e);
+            return ClassFile.of().parse(in.readAllBytes());
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot read class file " + file, e);
+        }
+    }
+
+    /// A class of this package by its descriptor, null for all others.
+    private static @Nullable ClassModel parse(ClassDesc type) {
+        if (!type.packageName().equals(Specialized.class.getPackageName())) {
+            return null;
+        }
+        try {
+            return parse(Class.forName(
+                    type.packageName() + "." + type.displayName(), false, Specialized.class.getClassLoader()));
+        } catch (ClassNotFoundException e) {
+            throw new IllegalStateException("class " + type.displayName() + " not found", e);
         }
     }
 

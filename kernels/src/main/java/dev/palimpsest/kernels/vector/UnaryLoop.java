@@ -4,7 +4,6 @@ import dev.palimpsest.kernels.Unary;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /// One function over a row of dense floats; a template for [Specialized].
@@ -13,58 +12,59 @@ final class UnaryLoop implements UnaryRow {
 
     UnaryLoop() {}
 
+    /// One loop with a chain of comparisons with a constant, of which the compiler keeps one branch; the definitions are in
+    /// [Unary].
     @Override
     public void run(MemorySegment x, long xo, MemorySegment y, long yo, int n) {
-        int i = 0;
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
-            Simd.store(apply(Simd.load(x, xo + 4L * i)), y, yo + 4L * i);
-        }
-        if (i < n) {
-            VectorMask<Float> rest = Simd.first(n - i);
-            Simd.store(apply(Simd.load(x, xo + 4L * i, rest)), y, yo + 4L * i, rest);
+        for (int i = 0; i < n; i += Simd.LANES) {
+            FloatVector v = Simd.load(x, xo + 4L * i);
+            FloatVector w;
+            if (OP == Unary.NEGATE) {
+                w = v.neg();
+            } else if (OP == Unary.ABS) {
+                w = v.abs();
+            } else if (OP == Unary.EXP) {
+                w = VectorMath.exp(v);
+            } else if (OP == Unary.LOG) {
+                w = VectorMath.log(v);
+            } else if (OP == Unary.SQRT) {
+                w = v.sqrt();
+            } else if (OP == Unary.RSQRT) {
+                w = Simd.splat(1).div(v.sqrt());
+            } else if (OP == Unary.RECIPROCAL) {
+                w = Simd.splat(1).div(v);
+            } else if (OP == Unary.SQUARE) {
+                w = v.mul(v);
+            } else if (OP == Unary.SIN) {
+                w = VectorMath.sin(v);
+            } else if (OP == Unary.COS) {
+                w = VectorMath.cos(v);
+            } else if (OP == Unary.TANH) {
+                w = VectorMath.tanh(v);
+            } else if (OP == Unary.SIGMOID) {
+                w = VectorMath.sigmoid(v);
+            } else if (OP == Unary.SILU) {
+                w = VectorMath.silu(v);
+            } else if (OP == Unary.GELU_TANH) {
+                w = VectorMath.geluTanh(v);
+            } else if (OP == Unary.GELU) {
+                w = VectorMath.gelu(v);
+            } else if (OP == Unary.RELU) {
+                w = relu(v);
+            } else if (OP == Unary.FLOOR) {
+                w = VectorMath.floor(v);
+            } else if (OP == Unary.ROUND) {
+                w = VectorMath.round(v);
+            } else {
+                throw new IllegalStateException("no vector form of " + OP);
+            }
+            Simd.store(w, y, yo + 4L * i);
         }
     }
 
-    /// A chain of comparisons with a constant, of which the compiler keeps one branch; the definitions are in [Unary].
-    private static FloatVector apply(FloatVector x) {
-        if (OP == Unary.NEGATE) {
-            return x.neg();
-        } else if (OP == Unary.ABS) {
-            return x.abs();
-        } else if (OP == Unary.EXP) {
-            return VectorMath.exp(x);
-        } else if (OP == Unary.LOG) {
-            return VectorMath.log(x);
-        } else if (OP == Unary.SQRT) {
-            return x.sqrt();
-        } else if (OP == Unary.RSQRT) {
-            return Simd.splat(1).div(x.sqrt());
-        } else if (OP == Unary.RECIPROCAL) {
-            return Simd.splat(1).div(x);
-        } else if (OP == Unary.SQUARE) {
-            return x.mul(x);
-        } else if (OP == Unary.SIN) {
-            return VectorMath.sin(x);
-        } else if (OP == Unary.COS) {
-            return VectorMath.cos(x);
-        } else if (OP == Unary.TANH) {
-            return VectorMath.tanh(x);
-        } else if (OP == Unary.SIGMOID) {
-            return VectorMath.sigmoid(x);
-        } else if (OP == Unary.SILU) {
-            return VectorMath.silu(x);
-        } else if (OP == Unary.GELU_TANH) {
-            return VectorMath.geluTanh(x);
-        } else if (OP == Unary.GELU) {
-            return VectorMath.gelu(x);
-        } else if (OP == Unary.RELU) {
-            // not max: a NaN must stay one, which fails every comparison
-            return x.blend(0f, x.compare(VectorOperators.LE, 0f));
-        } else if (OP == Unary.FLOOR) {
-            return VectorMath.floor(x);
-        } else if (OP == Unary.ROUND) {
-            return VectorMath.round(x);
-        }
-        throw new IllegalStateException("no vector form of " + OP);
+    /// Not the larger one of x and 0: a NaN must stay one, which fails every comparison.
+    @Inline
+    private static FloatVector relu(FloatVector x) {
+        return x.blend(0f, x.compare(VectorOperators.LE, 0f));
     }
 }

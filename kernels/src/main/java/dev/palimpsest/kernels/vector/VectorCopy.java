@@ -20,12 +20,9 @@ import java.lang.foreign.MemorySegment;
 final class VectorCopy {
     private static final int CHUNK = 8192;
 
-    /// Edge of a tile in elements: two lines of floats.
-    private static final int TILE = 32;
-
-    /// Bytes between the rows of a tile in scratch memory; not a power of two, which would keep the rows in few cache
-    /// sets.
-    private static final int PITCH = 4 * TILE + 8;
+    private static final TileRow LOOP = Specialized.only(TileLoop.class, TileRow.class);
+    private static final FillRow FILL = Specialized.only(FillLoop.class, FillRow.class);
+    private static final int TILE = TileRow.TILE;
 
     private final Parallel parallel;
     private final Scratch scratch;
@@ -160,7 +157,7 @@ final class VectorCopy {
         long xStep = nest.stride(1, inner) * bytes;
         long yStep = nest.stride(0, across) * bytes;
         parallel.forEach(Math.toIntExact(Math.ceilDiv(all, perTask)), task -> {
-            MemorySegment s = scratch.floats(TILE * PITCH / Float.BYTES);
+            MemorySegment s = scratch.floats(TileRow.SCRATCH / Float.BYTES);
             for (long i = task * perTask; i < Math.min(all, (task + 1) * perTask); i++) {
                 long xo = x.offset();
                 long yo = out.offset();
@@ -179,7 +176,7 @@ final class VectorCopy {
                 int rows = Math.min(TILE, tiles.rows - r);
                 int columns = Math.min(TILE, tiles.columns - c);
                 if (bytes == 4 && rows == TILE && columns == TILE) {
-                    tile(x.memory(), from, xStep, s, out.memory(), to, yStep);
+                    LOOP.run(x.memory(), from, xStep, s, out.memory(), to, yStep);
                 } else {
                     tile(bytes, x.memory(), from, xStep, out.memory(), to, yStep, rows, columns);
                 }
@@ -203,28 +200,6 @@ final class VectorCopy {
 
         int column(long tile) {
             return (int) (tile % across()) * TILE;
-        }
-    }
-
-    /// A full tile of 4-byte elements: its lines come in as they lie, then leave transposed, two elements of two lines
-    /// at a
-    /// time.
-    private static void tile(
-            MemorySegment x, long xo, long xStep, MemorySegment s, MemorySegment y, long yo, long yStep) {
-        for (int i = 0; i < TILE; i++) {
-            for (int j = 0; j < TILE; j += Simd.LANES) {
-                Simd.store(Simd.loadInts(x, xo + i * xStep + 4L * j), s, (long) i * PITCH + 4L * j);
-            }
-        }
-        for (int j = 0; j < TILE; j += 2) {
-            long even = yo + j * yStep;
-            long odd = even + yStep;
-            for (int i = 0; i < TILE; i += 2) {
-                long a = s.get(JAVA_LONG_UNALIGNED, (long) i * PITCH + 4L * j);
-                long b = s.get(JAVA_LONG_UNALIGNED, (long) (i + 1) * PITCH + 4L * j);
-                y.set(JAVA_LONG_UNALIGNED, even + 4L * i, (a & 0xffff_ffffL) | b << 32);
-                y.set(JAVA_LONG_UNALIGNED, odd + 4L * i, a >>> 32 | (b & 0xffff_ffff_0000_0000L));
-            }
         }
     }
 
@@ -265,14 +240,14 @@ final class VectorCopy {
             case 4 -> m.get(JAVA_INT_UNALIGNED, first) & 0xffff_ffffL;
             default -> m.get(JAVA_LONG_UNALIGNED, first);
         };
-        // zeros and other values whose bytes are all alike, by far the most frequent ones, are set as bytes
-        boolean even =
-                pattern == 0 || (bytes < 8 && pattern == (pattern & 0xff) * (0x0101_0101L >>> (8 * (4 - bytes))));
-        boolean asBytes = even && nest.innerStride(0) == 1;
+        boolean dense = nest.innerStride(0) == 1;
         nest.forEach(parallel, LoopNest.GRAIN, () -> (at, n) -> {
             long yo = at[0] * bytes;
-            if (asBytes) {
-                m.asSlice(yo, (long) n * bytes).fill((byte) pattern);
+            if (dense && (bytes == 4 || pattern == 0)) {
+                int ints = (int) ((long) n * bytes / 4);
+                FILL.run(m, yo, (int) pattern, ints);
+                long rest = yo + 4L * ints;
+                setBytes(m, rest, 1, (byte) pattern, (int) (yo + (long) n * bytes - rest));
                 return;
             }
             switch (bytes) {

@@ -2,7 +2,6 @@ package dev.palimpsest.kernels.vector;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
 import dev.palimpsest.kernels.Binary;
 import dev.palimpsest.kernels.DType;
@@ -11,7 +10,6 @@ import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Unary;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import jdk.incubator.vector.FloatVector;
 
 /// Elementwise functions with broadcasting.
 ///
@@ -19,13 +17,15 @@ import jdk.incubator.vector.FloatVector;
 /// register. All
 /// else (narrower types, odd strides) passes through a chunk of scratch memory that stays in the first-level cache.
 final class VectorElementwise {
-    /// Elements of a row that are worked on at a time; three rows of scratch fit into a second-level cache.
-    private static final int CHUNK = 8192;
+    /// Elements of a row that are worked on at a time; three rows of scratch fit into a first-level cache.
+    private static final int CHUNK = 2048;
 
     static final Specialized<Unary, UnaryRow> UNARY =
             new Specialized<>(UnaryLoop.class, UnaryRow.class, List.of(Unary.values()));
     static final Specialized<BinaryRow.Form, BinaryRow> BINARY =
             new Specialized<>(BinaryLoop.class, BinaryRow.class, BinaryRow.forms());
+
+    private static final SelectRow SELECT = Specialized.only(SelectLoop.class, SelectRow.class);
 
     private final Parallel parallel;
     private final Scratch scratch;
@@ -49,7 +49,7 @@ final class VectorElementwise {
         boolean yDirect = Rows.isDirect(out, nest.innerStride(0));
         int xBytes = x.dtype().bytes();
         nest.forEach(parallel, CHUNK, () -> {
-            MemorySegment s = scratch.floats(CHUNK);
+            MemorySegment s = scratch.floats(CHUNK + Simd.LANES);
             MemorySegment from = xDirect ? x.memory() : s;
             MemorySegment to = yDirect ? out.memory() : s;
             return (at, n) -> {
@@ -59,29 +59,16 @@ final class VectorElementwise {
                     xo = 0;
                 }
                 long yo = yDirect ? 4 * at[0] : 0;
-                if (reduced && !isWithinTrigonometricLimit(from, xo, n)) {
+                if (reduced && !ExtremeRow.LOOP.isBelow(from, xo, VectorMath.TRIGONOMETRIC_LIMIT, n)) {
                     trigonometric(op, from, xo, to, yo, n);
                 } else {
-                    loop.run(from, xo, to, yo, n);
+                    loop.apply(from, xo, to, yo, n, s, 4L * CHUNK);
                 }
                 if (!yDirect) {
                     Rows.write(s, 0, DType.F32, out.memory(), 4 * at[0], nest.innerStride(0), n);
                 }
             };
         });
-    }
-
-    private static boolean isWithinTrigonometricLimit(MemorySegment x, long xo, int n) {
-        int i = 0;
-        var largest = Simd.zero();
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
-            largest = largest.max(Simd.load(x, xo + 4L * i).abs());
-        }
-        if (i < n) {
-            largest = largest.max(Simd.load(x, xo + 4L * i, Simd.first(n - i)).abs());
-        }
-        // a NaN fails the comparison, too, and takes the slow path for its chunk
-        return largest.lt(VectorMath.TRIGONOMETRIC_LIMIT).allTrue();
     }
 
     private static void trigonometric(Unary op, MemorySegment x, long xo, MemorySegment y, long yo, int n) {
@@ -167,7 +154,7 @@ final class VectorElementwise {
                 if (!cDirect) {
                     readBytes(condition.memory(), at[3], nest.innerStride(3), s, 12L * CHUNK, n);
                 }
-                select(
+                SELECT.run(
                         choice,
                         cDirect ? at[3] : 12L * CHUNK,
                         left,
@@ -182,28 +169,6 @@ final class VectorElementwise {
                 }
             };
         });
-    }
-
-    private static void select(
-            MemorySegment c,
-            long co,
-            MemorySegment a,
-            long ao,
-            MemorySegment b,
-            long bo,
-            MemorySegment y,
-            long yo,
-            int n) {
-        int i = 0;
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
-            FloatVector otherwise = Simd.load(b, bo + 4L * i);
-            Simd.store(otherwise.blend(Simd.load(a, ao + 4L * i), Simd.loadMask(c, co + i)), y, yo + 4L * i);
-        }
-        for (; i < n; i++) {
-            boolean first = c.get(JAVA_BYTE, co + i) != 0;
-            int bits = first ? a.get(JAVA_INT_UNALIGNED, ao + 4L * i) : b.get(JAVA_INT_UNALIGNED, bo + 4L * i);
-            y.set(JAVA_INT_UNALIGNED, yo + 4L * i, bits);
-        }
     }
 
     private static void readBytes(MemorySegment x, long xo, long stride, MemorySegment y, long yo, int n) {

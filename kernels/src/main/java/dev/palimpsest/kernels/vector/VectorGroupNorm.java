@@ -20,6 +20,8 @@ final class VectorGroupNorm {
     private static final Specialized<Activation, GroupRow> LOOPS =
             new Specialized<>(GroupLoop.class, GroupRow.class, List.of(Activation.values()));
 
+    private static final DeviationRow DEVIATIONS = Specialized.only(DeviationLoop.class, DeviationRow.class);
+    private static final FillRow FILL = Specialized.only(FillLoop.class, FillRow.class);
     private static final ColumnRow SUMS = VectorReduce.COLUMNS.get(Reduction.SUM);
 
     /// Elements that are copied or normalised at a time.
@@ -68,29 +70,33 @@ final class VectorGroupNorm {
     private Moments[] momentsOfGroups(NdArray x, int groups) {
         int width = x.dim(1) / groups;
         int all = x.dim(0) * groups;
-        LoopNest first = LoopNest.over(group(x, 0, groups, width));
+        LoopNest first = LoopNest.over(x.select(0, 0).slice(0, 0, width));
         boolean direct = Rows.isDirect(x, first.innerStride(0));
         long pieces = first.pieces(CHUNK);
         long perPart = Math.max(1, PART / Math.min(CHUNK, first.inner()));
         int parts = Math.toIntExact(Math.ceilDiv(pieces, perPart));
         Moments[] partial = new Moments[Math.multiplyExact(all, parts)];
         double[] counts = new double[partial.length];
-        parallel.forEach(partial.length, t -> {
-            LoopNest nest = LoopNest.over(group(x, t / parts, groups, width));
+        int perTask = Math.toIntExact(Math.max(1, LoopNest.GRAIN / Math.min(first.elements(), PART)));
+        parallel.forEach(Math.ceilDiv(partial.length, perTask), task -> {
             MemorySegment s = scratch.floats(CHUNK);
             MemorySegment from = direct ? x.memory() : s;
-            Moments part = new Moments();
-            long begin = t % parts * perPart;
-            nest.forEachPiece(begin, Math.min(pieces, begin + perPart), CHUNK, (at, n) -> {
-                long xo = at[0] * x.dtype().bytes();
-                if (!direct) {
-                    Rows.read(x.dtype(), x.memory(), xo, nest.innerStride(0), s, 0, n);
-                    xo = 0;
-                }
-                part.add(from, xo, n);
-                counts[t] += n;
-            });
-            partial[t] = part;
+            for (int i = task * perTask; i < Math.min(partial.length, (task + 1) * perTask); i++) {
+                int t = i;
+                long shift = t / parts / groups * x.stride(0) + (long) (t / parts % groups) * width * x.stride(1);
+                Moments part = new Moments();
+                long begin = t % parts * perPart;
+                first.forEachPiece(begin, Math.min(pieces, begin + perPart), CHUNK, (at, n) -> {
+                    long xo = (at[0] + shift) * x.dtype().bytes();
+                    if (!direct) {
+                        Rows.read(x.dtype(), x.memory(), xo, first.innerStride(0), s, 0, n);
+                        xo = 0;
+                    }
+                    part.add(from, xo, n);
+                    counts[t] += n;
+                });
+                partial[t] = part;
+            }
         });
         Moments[] total = new Moments[all];
         for (int i = 0; i < all; i++) {
@@ -102,19 +108,14 @@ final class VectorGroupNorm {
         return total;
     }
 
-    private static NdArray group(NdArray x, int number, int groups, int width) {
-        int first = number % groups * width;
-        return x.select(0, number / groups).slice(0, first, first + width);
-    }
-
     private void applyToChannels(NdArray x, float[] mean, float[] factor, float[] term, GroupRow loop, NdArray out) {
         int channels = x.dim(1);
-        LoopNest first = channel(x, out, 0);
-        boolean xDirect = Rows.isDirect(x, first.innerStride(1));
-        boolean yDirect = Rows.isDirect(out, first.innerStride(0));
-        long pieces = first.pieces(CHUNK);
+        LoopNest nest = LoopNest.over(out.select(0, 0).select(0, 0), x.select(0, 0).select(0, 0));
+        boolean xDirect = Rows.isDirect(x, nest.innerStride(1));
+        boolean yDirect = Rows.isDirect(out, nest.innerStride(0));
+        long pieces = nest.pieces(CHUNK);
         long all = pieces * x.dim(0) * channels;
-        long perTask = Math.max(1, LoopNest.GRAIN / Math.min(CHUNK, first.inner()));
+        long perTask = Math.max(1, LoopNest.GRAIN / Math.min(CHUNK, nest.inner()));
         parallel.forEach(Math.toIntExact(Math.ceilDiv(all, perTask)), t -> {
             MemorySegment s = scratch.floats(CHUNK);
             MemorySegment from = xDirect ? x.memory() : s;
@@ -122,28 +123,24 @@ final class VectorGroupNorm {
             long end = Math.min(all, (t + 1) * perTask);
             for (long p = t * perTask; p < end; ) {
                 int c = (int) (p / pieces);
+                long xShift = c / channels * x.stride(0) + c % channels * x.stride(1);
+                long yShift = c / channels * out.stride(0) + c % channels * out.stride(1);
                 long last = Math.min(end, (c + 1) * pieces);
-                LoopNest nest = channel(x, out, c);
                 nest.forEachPiece(p % pieces, last - c * pieces, CHUNK, (at, n) -> {
-                    long xo = at[1] * x.dtype().bytes();
+                    long xo = (at[1] + xShift) * x.dtype().bytes();
+                    long yo = (at[0] + yShift) * 4;
                     if (!xDirect) {
                         Rows.read(x.dtype(), x.memory(), xo, nest.innerStride(1), s, 0, n);
                         xo = 0;
                     }
-                    loop.channel(from, xo, mean[c], factor[c], term[c], to, yDirect ? 4 * at[0] : 0, n);
+                    loop.channel(from, xo, mean[c], factor[c], term[c], to, yDirect ? yo : 0, n);
                     if (!yDirect) {
-                        Rows.write(s, 0, DType.F32, out.memory(), 4 * at[0], nest.innerStride(0), n);
+                        Rows.write(s, 0, DType.F32, out.memory(), yo, nest.innerStride(0), n);
                     }
                 });
                 p = last;
             }
         });
-    }
-
-    private static LoopNest channel(NdArray x, NdArray out, int number) {
-        int n = number / x.dim(1);
-        int c = number % x.dim(1);
-        return LoopNest.over(out.select(0, n).select(0, c), x.select(0, n).select(0, c));
     }
 
     /// The moments of all groups of all samples of an array whose channels are dense.
@@ -184,9 +181,9 @@ final class VectorGroupNorm {
                 float[] near = new float[groups];
                 for (int g = 0; g < groups; g++) {
                     near[g] = (float) (Sums.sum(s, sums + 4L * g * width, width) / ((double) n * width));
-                    Rows.fill(s, means + 4L * g * width, near[g], width);
+                    FILL.run(s, means + 4L * g * width, Float.floatToRawIntBits(near[g]), width);
                 }
-                Columns.deviations(from, xo, step, n, channels, s, means, s, sums);
+                DEVIATIONS.run(from, xo, step, n, channels, s, means, s, sums);
                 long squares = sums + 4L * channels;
                 for (int g = 0; g < groups; g++) {
                     double sum = Sums.sum(s, sums + 4L * g * width, width);

@@ -7,8 +7,6 @@ import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Shape;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 
 /// Interpolation, one axis after the other, the last one first.
 ///
@@ -16,6 +14,7 @@ import jdk.incubator.vector.VectorMask;
 /// channels-first
 /// picture) the picture is turned around, resized, and turned back.
 final class VectorInterpolation {
+    private static final WeightedRow LOOP = Specialized.only(WeightedLoop.class, WeightedRow.class);
     private static final int CHUNK = 4096;
 
     /// Output samples along the axis that one task computes.
@@ -133,43 +132,9 @@ final class VectorInterpolation {
         if (weights.length == 1 && weights[0] == 1) {
             MemorySegment.copy(x, xo, y, yo, 4L * n);
         } else if (weights.length == 2) {
-            blend(x, xo, step, weights[0], weights[1], y, yo, n);
+            LOOP.blend(x, xo, step, weights[0], weights[1], y, yo, n);
         } else {
-            weighted(x, xo, step, weights, y, yo, n);
-        }
-    }
-
-    private static void blend(MemorySegment x, long xo, long step, float u, float v, MemorySegment y, long yo, int n) {
-        FloatVector factor = Simd.splat(v);
-        int i = 0;
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
-            FloatVector a = Simd.load(x, xo + 4L * i).mul(u);
-            Simd.store(Simd.load(x, xo + step + 4L * i).fma(factor, a), y, yo + 4L * i);
-        }
-        if (i < n) {
-            VectorMask<Float> rest = Simd.first(n - i);
-            FloatVector a = Simd.load(x, xo + 4L * i, rest).mul(u);
-            Simd.store(Simd.load(x, xo + step + 4L * i, rest).fma(factor, a), y, yo + 4L * i, rest);
-        }
-    }
-
-    private static void weighted(
-            MemorySegment x, long xo, long step, float[] weights, MemorySegment y, long yo, int n) {
-        int i = 0;
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
-            FloatVector a = Simd.zero();
-            for (int k = 0; k < weights.length; k++) {
-                a = Simd.load(x, xo + k * step + 4L * i).fma(Simd.splat(weights[k]), a);
-            }
-            Simd.store(a, y, yo + 4L * i);
-        }
-        if (i < n) {
-            VectorMask<Float> rest = Simd.first(n - i);
-            FloatVector a = Simd.zero();
-            for (int k = 0; k < weights.length; k++) {
-                a = Simd.load(x, xo + k * step + 4L * i, rest).fma(Simd.splat(weights[k]), a);
-            }
-            Simd.store(a, y, yo + 4L * i, rest);
+            LOOP.weighted(x, xo, step, weights, y, yo, n);
         }
     }
 }

@@ -69,7 +69,7 @@ public final class VectorKernels implements Kernels {
         norms = new VectorNorms(parallel, scratch);
         groupNorms = new VectorGroupNorm(parallel, scratch);
         softmax = new VectorSoftmax(parallel, scratch);
-        reductions = new VectorReduce(parallel, scratch);
+        reductions = new VectorReduce(parallel, scratch, copies);
         indexing = new VectorIndexing(parallel, copies);
         rope = new VectorRope(parallel, scratch);
         interpolation = new VectorInterpolation(parallel, copies);

@@ -6,6 +6,7 @@ import static jdk.incubator.vector.VectorOperators.GE;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.LT;
 import static jdk.incubator.vector.VectorOperators.NE;
 import static jdk.incubator.vector.VectorOperators.XOR;
@@ -15,196 +16,189 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 
-/// Elementary functions on vectors of any width, written with the Vector API's basic operations so that the
-/// just-in-time
-/// compiler can inline them into the loops that call them.
+/// Elementary functions on vectors, written with the Vector API's basic operations so that the just-in-time compiler can
+/// inline them into the loops that call them.
 ///
-/// The arguments are reduced as Cody & Waite describe (Software Manual for the Elementary Functions, 1980); the
-/// polynomials
+/// The arguments are reduced as Cody & Waite describe (Software Manual for the Elementary Functions, 1980); the polynomials
 /// are minimax fits of the relative error (Remez exchange) over the reduced intervals. All functions are correct for
-/// infinities, zeros and denormal numbers; a NaN gives a NaN. Largest errors found by `VectorMathTest` against
-/// [StrictMath]:
-/// [#exp], [#log] and [#tanh] 1 ulp, [#sigmoid], [#silu] and [#geluTanh] 2 ulp, [#gelu] 7 ulp,
-/// [#sin] and [#cos] 7e-8 absolute.
+/// infinities, zeros and denormal numbers; a NaN gives a NaN. Largest errors found by `VectorMathTest` against [StrictMath]:
+/// [#exp] and [#log] 1 ulp, [#sigmoid], [#silu] and [#geluTanh] 2 ulp, [#tanh] 3 ulp, [#gelu] 7 ulp, [#sin] and [#cos] 7e-8
+/// absolute.
+///
+/// How much the compiler inlines into one loop is limited, by the number of nodes in its graph (18,000) and by the size that the
+/// inlined method has when it is compiled by itself (2,500 bytes); beyond the limits every vector becomes an object on the heap.
+/// An operation of the Vector API costs about 400 nodes on its way, spreading a scalar constant over a vector 200, a constant
+/// vector in a static field 1. But only spread constants are kept in registers during a loop. So the frequent functions
+/// spread their constants, and the two longest ones, [#log] and [#gelu], read theirs from static fields. A loop should contain one
+/// of these functions only once; two calls of [#exp] may already be too much.
 final class VectorMath {
+    /// Largest magnitude for which [#sin] and [#cos] are meant.
+    static final float TRIGONOMETRIC_LIMIT = 1e5f;
+
     /// Adding 1.5 * 2^23 pushes the fraction out of a float: what remains is the nearest integer, and its low bits are
     /// the low bits of the representation.
     private static final float ROUNDER = 0x1.8p23f;
 
+    /// Rounds and adds the bias of the exponent once or twice: shifted up, the low bits are a power of two.
+    private static final float ROUNDER_BIASED = ROUNDER + 127;
+
+    private static final float ROUNDER_BIASED_TWICE = ROUNDER + 254;
+
     private static final int SIGN = 0x8000_0000;
     private static final float LOG2_E = (float) 1.4426950408889634;
-    /// ln 2 in two parts; the first one has few enough bits that its multiples by exponents are exact.
-    private static final float LN2_HI = 0x1.62ep-1f;
 
-    private static final float LN2_LO = (float) (0.6931471805599453 - 0x1.62ep-1);
-    /// Half pi in three parts of 24 bits.
+    /// The upper bits of ln 2, few enough that its multiples by exponents are exact, and the rest.
+    private static final float LN2_HIGH = 0x1.62ep-1f;
+
+    private static final float LN2_LOW = (float) (0.6931471805599453 - LN2_HIGH);
+
+    /// `e^r = 1 + r + r^2 p(r)` on [-ln2/2, ln2/2].
+    private static final float EXP_0 = 0.49999994f;
+
+    private static final float EXP_1 = 0.16666521f;
+    private static final float EXP_2 = 0.04166839f;
+    private static final float EXP_3 = 0.008368745f;
+    private static final float EXP_4 = 0.0013814539f;
+
+    /// Pi/2 in three parts of 24 bits.
     private static final float HALF_PI_1 = 0x1.921fb6p0f;
 
     private static final float HALF_PI_2 = -0x1.777a5cp-25f;
     private static final float HALF_PI_3 = -0x1.ee59dap-50f;
 
-    /// Largest magnitude for which [#sin] and [#cos] are meant.
-    static final float TRIGONOMETRIC_LIMIT = 1e5f;
-
     private VectorMath() {}
 
     /// `e^x`. Overflows to infinity and underflows gradually to zero.
+    @Inline
     static FloatVector exp(FloatVector x) {
-        FloatVector shifted = x.fma(x.broadcast(LOG2_E), x.broadcast(ROUNDER));
-        FloatVector n = shifted.sub(ROUNDER);
-        FloatVector r = n.fma(x.broadcast(-LN2_HI), x);
-        r = n.fma(x.broadcast(-LN2_LO), r);
-        // e^r = 1 + r + r^2 p(r) on [-ln2/2, ln2/2]
-        FloatVector p = r.fma(r.broadcast(0.0013814539f), r.broadcast(0.008368745f));
-        p = p.fma(r, r.broadcast(0.04166839f));
-        p = p.fma(r, r.broadcast(0.16666521f));
-        p = p.fma(r, r.broadcast(0.49999994f));
-        FloatVector y = p.fma(r.mul(r), r).add(1f);
-        // 2^n in two factors: n reaches from -150 (denormal results) to 128, more than one exponent can hold
-        IntVector e = shifted.reinterpretAsInts().sub(Float.floatToRawIntBits(ROUNDER));
-        IntVector half = e.lanewise(ASHR, 1);
-        y = y.mul(powerOfTwo(half)).mul(powerOfTwo(e.sub(half)));
+        FloatVector rounder = x.broadcast(ROUNDER_BIASED_TWICE);
+        FloatVector shifted = x.fma(x.broadcast(LOG2_E), rounder);
+        FloatVector n = shifted.sub(rounder);
+        FloatVector r = n.fma(x.broadcast(-LN2_LOW), n.fma(x.broadcast(-LN2_HIGH), x));
+        FloatVector p = r.fma(r.broadcast(EXP_4), r.broadcast(EXP_3));
+        p = p.fma(r, r.broadcast(EXP_2)).fma(r, r.broadcast(EXP_1)).fma(r, r.broadcast(EXP_0));
+        FloatVector y = p.fma(r.mul(r), r).add(r.broadcast(1f));
+        // 2^n in two factors: n reaches from -150 (denormal results) to 128, more than one exponent can hold. The low
+        // bits hold n and both biases; all other bits are shifted out
+        IntVector both = shifted.reinterpretAsInts();
+        IntVector half = both.lanewise(LSHR, 1);
+        y = y.mul(half.lanewise(LSHL, 23).reinterpretAsFloats());
+        y = y.mul(both.sub(half).lanewise(LSHL, 23).reinterpretAsFloats());
         y = y.blend(Float.POSITIVE_INFINITY, x.compare(GT, 89f));
         return y.blend(0f, x.compare(LT, -104f));
     }
 
-    private static FloatVector powerOfTwo(IntVector e) {
-        return e.add(127).lanewise(LSHL, 23).reinterpretAsFloats();
-    }
-
     /// Natural logarithm: NaN below zero, negative infinity at both zeros.
+    @Inline
     static FloatVector log(FloatVector x) {
-        VectorMask<Float> tiny = x.compare(LT, Float.MIN_NORMAL);
-        IntVector bits = x.blend(x.mul(0x1p23f), tiny).reinterpretAsInts();
-        // x = 2^k m with m in [sqrt(1/2), sqrt(2))
-        IntVector k = bits.sub(Float.floatToRawIntBits(0.70710677f)).lanewise(ASHR, 23);
-        FloatVector f = bits.sub(k.lanewise(LSHL, 23)).reinterpretAsFloats().sub(1f);
-        FloatVector e = (FloatVector) k.convert(I2F, 0);
-        e = e.blend(e.sub(23f), tiny);
-        // ln(1 + f) = f - f^2/2 + f^3 p(f)
-        FloatVector p = f.fma(f.broadcast(-0.076345f), f.broadcast(0.12761578f));
-        p = p.fma(f, f.broadcast(-0.13160181f));
-        p = p.fma(f, f.broadcast(0.14201757f));
-        p = p.fma(f, f.broadcast(-0.16623357f));
-        p = p.fma(f, f.broadcast(0.20001227f));
-        p = p.fma(f, f.broadcast(-0.2500082f));
-        p = p.fma(f, f.broadcast(0.3333333f));
-        FloatVector ff = f.mul(f);
-        FloatVector y = e.fma(f.broadcast(LN2_LO), p.mul(ff.mul(f)));
-        y = ff.fma(f.broadcast(-0.5f), y).add(f);
-        y = e.fma(f.broadcast(LN2_HI), y);
-        y = y.blend(Float.POSITIVE_INFINITY, x.compare(EQ, Float.POSITIVE_INFINITY));
-        y = y.blend(Float.NaN, x.compare(GE, 0f).not());
-        return y.blend(Float.NEGATIVE_INFINITY, x.compare(EQ, 0f));
+        return Logarithm.log(x);
     }
 
-    /// Hyperbolic tangent, also relatively accurate around zero.
+    /// Hyperbolic tangent, relatively accurate around zero as well.
+    ///
+    /// With `m = e^2|x| - 1` it is `m / (m + 2)`; m comes as `2^n (e^r - 1) + (2^n - 1)`, which loses nothing however small it
+    /// is.
+    @Inline
     static FloatVector tanh(FloatVector x) {
         FloatVector a = x.abs();
-        // 1 - 2 / (e^2a + 1) loses its leading digits for small a, where x + x^3 p(x^2) takes over
-        FloatVector large = exp(a.add(a)).add(1f);
-        large = large.broadcast(1f).sub(large.broadcast(2f).div(large));
-        FloatVector z = a.mul(a);
-        FloatVector p = z.fma(z.broadcast(-0.0056669773f), z.broadcast(0.020606177f));
-        p = p.fma(z, z.broadcast(-0.053730007f));
-        p = p.fma(z, z.broadcast(0.13331331f));
-        p = p.fma(z, z.broadcast(-0.33333278f));
-        FloatVector small = p.fma(z.mul(a), a);
+        // from 10 on the result rounds to 1
+        a = a.blend(10f, a.compare(GT, 10f));
+        FloatVector rounder = x.broadcast(ROUNDER_BIASED);
+        FloatVector shifted = a.fma(a.broadcast(2 * LOG2_E), rounder);
+        FloatVector n = shifted.sub(rounder);
+        FloatVector r = n.fma(a.broadcast(-LN2_LOW), n.fma(a.broadcast(-LN2_HIGH), a.add(a)));
+        FloatVector p = r.fma(r.broadcast(EXP_4), r.broadcast(EXP_3));
+        p = p.fma(r, r.broadcast(EXP_2)).fma(r, r.broadcast(EXP_1)).fma(r, r.broadcast(EXP_0));
+        FloatVector power = shifted.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats();
+        FloatVector m = p.fma(r.mul(r), r).fma(power, power.sub(a.broadcast(1f)));
+        FloatVector y = m.div(m.add(m.broadcast(2f)));
         IntVector sign = x.reinterpretAsInts().and(SIGN);
-        FloatVector y = large.blend(small, a.compare(LT, 0.625f));
         return y.reinterpretAsInts().or(sign).reinterpretAsFloats();
     }
 
     /// Logistic function, `1 / (1 + e^-x)`.
+    @Inline
     static FloatVector sigmoid(FloatVector x) {
-        return x.broadcast(1f).div(exp(x.neg()).add(1f));
+        FloatVector one = x.broadcast(1f);
+        return one.div(exp(x.neg()).add(one));
     }
 
     /// `x / (1 + e^-x)`.
+    @Inline
     static FloatVector silu(FloatVector x) {
-        return x.div(exp(x.neg()).add(1f));
+        return x.div(exp(x.neg()).add(x.broadcast(1f)));
     }
 
     /// The tanh form of GELU; `(1 + tanh u) / 2` is the logistic function of `2u`.
+    @Inline
     static FloatVector geluTanh(FloatVector x) {
-        FloatVector cubic = x.mul(x).fma(x.broadcast(0.044715f), x.broadcast(1f));
-        FloatVector twice = x.mul(cubic).mul((float) -1.5957691216057308);
-        return x.div(exp(twice).add(1f));
+        FloatVector one = x.broadcast(1f);
+        FloatVector cubic = x.mul(x).fma(x.broadcast(0.044715f), one);
+        FloatVector minusTwice = x.mul(x.broadcast((float) -1.5957691216057308)).mul(cubic);
+        return x.div(exp(minusTwice).add(one));
     }
 
-    /// GELU, `x Phi(x)` with the normal distribution function Phi.
-    ///
-    /// The tail `Phi(-|x|) = e^(-x^2/2) t p(t)` with `t = 1 / (1 + 0.35 |x|)` keeps its relative accuracy however small
-    /// it is.
+    /// GELU, `x Phi(x)` with the normal distribution function Phi, relatively accurate in both tails.
+    @Inline
     static FloatVector gelu(FloatVector x) {
-        FloatVector a = x.abs();
-        a = a.blend(14.5f, a.compare(GT, 14.5f));
-        FloatVector t = a.broadcast(1f).div(a.fma(a.broadcast(0.35f), a.broadcast(1f)));
-        FloatVector p = t.fma(t.broadcast(-0.029145936f), t.broadcast(0.14397171f));
-        p = p.fma(t, t.broadcast(-0.25571427f));
-        p = p.fma(t, t.broadcast(0.15917416f));
-        p = p.fma(t, t.broadcast(-0.023109823f));
-        p = p.fma(t, t.broadcast(0.10550799f));
-        p = p.fma(t, t.broadcast(0.11983287f));
-        p = p.fma(t, t.broadcast(0.13986187f));
-        p = p.fma(t, t.broadcast(0.1396214f)).mul(t);
-        FloatVector square = a.mul(a);
-        FloatVector lost = a.fma(a, square.neg());
-        FloatVector tail = exp(square.mul(-0.5f));
-        tail = lost.mul(-0.5f).fma(tail, tail).mul(p);
-        return x.mul(tail.broadcast(1f).sub(tail).blend(tail, x.compare(LT, 0f)));
+        return Normal.gelu(x);
     }
 
-    /// Sine of radians, for magnitudes up to [#TRIGONOMETRIC_LIMIT]; larger arguments lose accuracy, infinities give
-    /// NaN.
+    /// Sine of radians, for magnitudes up to [#TRIGONOMETRIC_LIMIT]; larger arguments lose accuracy, infinities give NaN.
+    @Inline
     static FloatVector sin(FloatVector x) {
         // an odd function: working on the magnitude keeps the sign of zero
         IntVector sign = x.reinterpretAsInts().and(SIGN);
-        FloatVector y = sineOfQuadrant(x.abs(), 0);
-        return y.reinterpretAsInts().lanewise(XOR, sign).reinterpretAsFloats();
+        return sine(x.abs(), 0).lanewise(XOR, sign).reinterpretAsFloats();
     }
 
     /// Cosine of radians, with the limit of [#sin].
+    @Inline
     static FloatVector cos(FloatVector x) {
-        return sineOfQuadrant(x.abs(), 1);
+        return sine(x.abs(), 1).reinterpretAsFloats();
     }
 
-    /// The sine of `x + quadrants pi/2`.
-    private static FloatVector sineOfQuadrant(FloatVector x, int quadrants) {
-        FloatVector shifted = x.fma(x.broadcast(0.63661975f), x.broadcast(ROUNDER));
-        FloatVector n = shifted.sub(ROUNDER);
-        FloatVector r = n.fma(x.broadcast(-HALF_PI_1), x);
-        r = n.fma(x.broadcast(-HALF_PI_2), r);
-        r = n.fma(x.broadcast(-HALF_PI_3), r);
+    /// The bits of the sine of `a` and so many quadrants.
+    @Inline
+    private static IntVector sine(FloatVector a, int quadrants) {
+        FloatVector rounder = a.broadcast(ROUNDER);
+        FloatVector shifted = a.fma(a.broadcast(0.63661975f), rounder);
+        FloatVector n = shifted.sub(rounder);
+        FloatVector r = n.fma(a.broadcast(-HALF_PI_2), n.fma(a.broadcast(-HALF_PI_1), a));
+        r = n.fma(a.broadcast(-HALF_PI_3), r);
+        // sin r = r + r z p(z) and cos r = 1 - z/2 + z^2 p(z) on [-pi/4, pi/4]
         FloatVector z = r.mul(r);
+        FloatVector one = z.broadcast(1f);
         FloatVector s = z.fma(z.broadcast(-0.0001951398f), z.broadcast(0.008332151f));
-        s = s.fma(z, z.broadcast(-0.16666654f)).fma(z, z.broadcast(1f)).mul(r);
+        s = s.fma(z, z.broadcast(-0.16666654f)).fma(z, one).mul(r);
         FloatVector c = z.fma(z.broadcast(2.4431669e-05f), z.broadcast(-0.0013887304f));
-        c = c.fma(z, z.broadcast(0.041666646f));
-        c = c.fma(z, z.broadcast(-0.5f)).fma(z, z.broadcast(1f));
-        IntVector q = shifted.reinterpretAsInts().add(quadrants);
-        FloatVector y = s.blend(c, q.and(1).compare(NE, 0).cast(s.species()));
-        IntVector sign = q.lanewise(LSHL, 30).and(SIGN);
-        return y.reinterpretAsInts().lanewise(XOR, sign).reinterpretAsFloats();
+        c = c.fma(z, z.broadcast(0.041666646f)).fma(z, z.broadcast(-0.5f)).fma(z, one);
+        IntVector quadrant = shifted.reinterpretAsInts().add(quadrants);
+        IntVector y = s.reinterpretAsInts().blend(c.reinterpretAsInts(), quadrant.and(1).compare(NE, 0));
+        return y.lanewise(XOR, quadrant.lanewise(LSHL, 30).and(SIGN));
     }
 
     /// Largest integer not above x; keeps the sign of zero.
+    @Inline
     static FloatVector floor(FloatVector x) {
         FloatVector r = round(x);
         return r.blend(r.sub(1f), r.compare(GT, x));
     }
 
     /// Nearest integer, ties to even; keeps the sign of zero.
+    @Inline
     static FloatVector round(FloatVector x) {
         IntVector sign = x.reinterpretAsInts().and(SIGN);
         FloatVector a = x.abs();
-        FloatVector r = a.add(0x1p23f).sub(0x1p23f);
+        FloatVector integral = x.broadcast(0x1p23f);
+        FloatVector r = a.add(integral).sub(integral);
         r = r.reinterpretAsInts().or(sign).reinterpretAsFloats();
-        // from 2^23 on every float is an integer; NaN fails the comparison and stays
-        return x.blend(r, a.compare(LT, 0x1p23f));
+        // from 2^23 on every float is an integer; a NaN fails the comparison and stays
+        return x.blend(r, a.compare(LT, integral));
     }
 
     /// What a normalisation or product applies before writing.
+    @Inline
     static FloatVector activate(Activation activation, FloatVector x) {
         if (activation == Activation.SILU) {
             return silu(x);
@@ -213,5 +207,109 @@ final class VectorMath {
             return geluTanh(x);
         }
         return x;
+    }
+
+    private static FloatVector floats(double value) {
+        return FloatVector.broadcast(Simd.FLOATS, (float) value);
+    }
+
+    private static IntVector ints(int value) {
+        return IntVector.broadcast(Simd.INTS, value);
+    }
+
+    /// The natural logarithm with its constants.
+    static final class Logarithm {
+        static final FloatVector ZERO = floats(0);
+        static final FloatVector ONE = floats(1);
+        static final FloatVector MINUS_HALF = floats(-0.5);
+        static final FloatVector INFINITY = floats(Double.POSITIVE_INFINITY);
+        static final FloatVector MINUS_INFINITY = floats(Double.NEGATIVE_INFINITY);
+        static final FloatVector NAN = floats(Double.NaN);
+        static final FloatVector SMALLEST_NORMAL = floats(Float.MIN_NORMAL);
+        static final FloatVector TWO_TO_23 = floats(0x1p23);
+        static final FloatVector TWENTY_THREE = floats(23);
+        static final IntVector ROOT_OF_HALF = ints(Float.floatToRawIntBits(0.70710677f));
+        static final FloatVector HIGH = floats(LN2_HIGH);
+        static final FloatVector LOW = floats(LN2_LOW);
+
+        /// `ln(1 + f) = f - f^2/2 + f^3 p(f)` on [sqrt(1/2) - 1, sqrt(2) - 1].
+        static final FloatVector C_0 = floats(0.3333333);
+
+        static final FloatVector C_1 = floats(-0.2500082);
+        static final FloatVector C_2 = floats(0.20001227);
+        static final FloatVector C_3 = floats(-0.16623357);
+        static final FloatVector C_4 = floats(0.14201757);
+        static final FloatVector C_5 = floats(-0.13160181);
+        static final FloatVector C_6 = floats(0.12761578);
+        static final FloatVector C_7 = floats(-0.076345);
+
+        @Inline
+        static FloatVector log(FloatVector x) {
+            VectorMask<Float> denormal = x.compare(LT, SMALLEST_NORMAL);
+            IntVector bits = x.blend(x.mul(TWO_TO_23), denormal).reinterpretAsInts();
+            // x = 2^k m with m in [sqrt(1/2), sqrt(2))
+            IntVector k = bits.sub(ROOT_OF_HALF).lanewise(ASHR, 23);
+            FloatVector f = bits.sub(k.lanewise(LSHL, 23)).reinterpretAsFloats().sub(ONE);
+            FloatVector e = (FloatVector) k.convert(I2F, 0);
+            e = e.blend(e.sub(TWENTY_THREE), denormal);
+            FloatVector p = f.fma(C_7, C_6).fma(f, C_5).fma(f, C_4).fma(f, C_3);
+            p = p.fma(f, C_2).fma(f, C_1).fma(f, C_0);
+            FloatVector square = f.mul(f);
+            FloatVector y = e.fma(LOW, p.mul(square.mul(f)));
+            y = e.fma(HIGH, square.fma(MINUS_HALF, y).add(f));
+            y = y.blend(INFINITY, x.compare(EQ, INFINITY));
+            y = NAN.blend(y, x.compare(GE, ZERO));
+            return y.blend(MINUS_INFINITY, x.compare(EQ, ZERO));
+        }
+    }
+
+    /// GELU with the constants of the normal distribution function.
+    static final class Normal {
+        static final FloatVector ZERO = floats(0);
+        static final FloatVector ONE = floats(1);
+        static final FloatVector MINUS_HALF = floats(-0.5);
+        static final FloatVector LARGEST = floats(13);
+        static final FloatVector SLOPE = floats(0.35);
+        static final FloatVector ROUNDER_1 = floats(ROUNDER_BIASED);
+        static final FloatVector LOG_2_E = floats(LOG2_E);
+        static final FloatVector MINUS_HIGH = floats(-LN2_HIGH);
+        static final FloatVector MINUS_LOW = floats(-LN2_LOW);
+        static final FloatVector E_0 = floats(EXP_0);
+        static final FloatVector E_1 = floats(EXP_1);
+        static final FloatVector E_2 = floats(EXP_2);
+        static final FloatVector E_3 = floats(EXP_3);
+        static final FloatVector E_4 = floats(EXP_4);
+
+        /// `Phi(-a) = e^(-a^2/2) t p(t)` with `t = 1 / (1 + 0.35 a)` for a in [0, 14].
+        static final FloatVector C_0 = floats(0.1396214);
+
+        static final FloatVector C_1 = floats(0.13986187);
+        static final FloatVector C_2 = floats(0.11983287);
+        static final FloatVector C_3 = floats(0.10550799);
+        static final FloatVector C_4 = floats(-0.023109823);
+        static final FloatVector C_5 = floats(0.15917416);
+        static final FloatVector C_6 = floats(-0.25571427);
+        static final FloatVector C_7 = floats(0.14397171);
+        static final FloatVector C_8 = floats(-0.029145936);
+
+        @Inline
+        static FloatVector gelu(FloatVector x) {
+            FloatVector a = x.abs();
+            FloatVector t = ONE.div(a.fma(SLOPE, ONE));
+            FloatVector p = t.fma(C_8, C_7).fma(t, C_6).fma(t, C_5).fma(t, C_4);
+            p = p.fma(t, C_3).fma(t, C_2).fma(t, C_1).fma(t, C_0);
+            // e^(-a^2/2); the square is rounded only after most of it has been taken away
+            FloatVector half = a.mul(MINUS_HALF);
+            FloatVector shifted = half.mul(a).fma(LOG_2_E, ROUNDER_1);
+            FloatVector n = shifted.sub(ROUNDER_1);
+            FloatVector r = n.fma(MINUS_LOW, half.fma(a, n.mul(MINUS_HIGH)));
+            FloatVector q = r.fma(E_4, E_3).fma(r, E_2).fma(r, E_1).fma(r, E_0);
+            FloatVector e = q.fma(r.mul(r), r).add(ONE);
+            FloatVector power = shifted.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats();
+            FloatVector tail = e.mul(power).mul(p.mul(t));
+            // beyond 13 it is less than the smallest normal number
+            tail = tail.blend(ZERO, a.compare(GT, LARGEST));
+            return x.mul(ONE.sub(tail).blend(tail, x.compare(LT, ZERO)));
+        }
     }
 }

@@ -31,10 +31,12 @@ final class VectorReduce {
 
     private final Parallel parallel;
     private final Scratch scratch;
+    private final VectorCopy copies;
 
-    VectorReduce(Parallel parallel, Scratch scratch) {
+    VectorReduce(Parallel parallel, Scratch scratch, VectorCopy copies) {
         this.parallel = parallel;
         this.scratch = scratch;
+        this.copies = copies;
     }
 
     /// Whether [#reduce] can do it.
@@ -44,6 +46,10 @@ final class VectorReduce {
 
     /// See [dev.palimpsest.kernels.Kernels#reduce].
     void reduce(Reduction op, NdArray x, NdArray out) {
+        if (x.elements() == out.elements()) {
+            copies.copy(x, out);
+            return;
+        }
         // the two halves of the input's axes, each at the start of the other half
         NdArray kept = x;
         NdArray folded = x;
@@ -84,6 +90,11 @@ final class VectorReduce {
             for (int t = (int) (task * perTask); t < end; t++) {
                 element(results, t / parts, at);
                 long shift = at[0] - x.offset();
+                if (direct && pieces == 1) {
+                    // the usual case, many short rows, without the machinery
+                    partial[t] = combine(op, start(op), fold(op, from, 4 * at[0], along.inner()));
+                    continue;
+                }
                 double[] total = {start(op)};
                 long begin = t % parts * perPart;
                 along.forEachPiece(begin, Math.min(pieces, begin + perPart), CHUNK, (p, n) -> {
@@ -206,8 +217,8 @@ final class VectorReduce {
     private static double fold(Reduction op, MemorySegment x, long xo, int n) {
         return switch (op) {
             case SUM, MEAN -> Sums.sum(x, xo, n);
-            case MAX -> Extremes.max(x, xo, n);
-            case MIN -> Extremes.min(x, xo, n);
+            case MAX -> ExtremeRow.LOOP.max(x, xo, n);
+            case MIN -> ExtremeRow.LOOP.min(x, xo, n);
         };
     }
 

@@ -1,16 +1,18 @@
 package dev.palimpsest.kernels.vector;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
-/// Largest and smallest elements of rows of dense floats; NaN if any element is.
-final class Extremes {
-    private Extremes() {}
+/// Extremes of rows; a template for [Specialized].
+final class ExtremeLoop implements ExtremeRow {
+    ExtremeLoop() {}
 
-    /// Largest of `n` floats at byte `xo`, negative infinity for none.
-    static float max(MemorySegment x, long xo, int n) {
+    @Override
+    public float max(MemorySegment x, long xo, int n) {
         int lanes = Simd.LANES;
         FloatVector a = Simd.splat(Float.NEGATIVE_INFINITY);
         FloatVector b = a;
@@ -30,8 +32,8 @@ final class Extremes {
         return a.max(b).max(c.max(d)).reduceLanes(VectorOperators.MAX);
     }
 
-    /// Smallest of `n` floats at byte `xo`, positive infinity for none.
-    static float min(MemorySegment x, long xo, int n) {
+    @Override
+    public float min(MemorySegment x, long xo, int n) {
         int lanes = Simd.LANES;
         FloatVector a = Simd.splat(Float.POSITIVE_INFINITY);
         FloatVector b = a;
@@ -49,5 +51,39 @@ final class Extremes {
             a = a.blend(a.min(Simd.load(x, xo + 4L * i, rest)), rest);
         }
         return a.min(b).min(c.min(d)).reduceLanes(VectorOperators.MIN);
+    }
+
+    @Override
+    public int find(MemorySegment x, long xo, float value, int n) {
+        // a NaN differs from everything, also from itself
+        boolean nan = Float.isNaN(value);
+        int i = 0;
+        for (; i <= n - Simd.LANES; i += Simd.LANES) {
+            FloatVector v = Simd.load(x, xo + 4L * i);
+            VectorMask<Float> hit = v.compare(VectorOperators.EQ, nan ? v : Simd.splat(value));
+            if (nan ? !hit.allTrue() : hit.anyTrue()) {
+                return i + (nan ? hit.not() : hit).firstTrue();
+            }
+        }
+        for (; i < n; i++) {
+            float v = x.get(JAVA_FLOAT_UNALIGNED, xo + 4L * i);
+            if (v == value || (nan && Float.isNaN(v))) {
+                return i;
+            }
+        }
+        return -1;
+    }
+
+    @Override
+    public boolean isBelow(MemorySegment x, long xo, float limit, int n) {
+        FloatVector largest = Simd.zero();
+        int i = 0;
+        for (; i <= n - Simd.LANES; i += Simd.LANES) {
+            largest = largest.max(Simd.load(x, xo + 4L * i).abs());
+        }
+        if (i < n) {
+            largest = largest.max(Simd.load(x, xo + 4L * i, Simd.first(n - i)).abs());
+        }
+        return largest.lt(limit).allTrue();
     }
 }

@@ -4,14 +4,12 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
-/// Sums of deviations down the columns of a matrix of floats whose rows are dense; each column from top to bottom.
-///
-/// Four vectors of columns are accumulated in registers at a time. Positions and steps are in bytes.
-final class Columns {
-    private Columns() {}
+/// Deviations down the columns, four vectors of columns at a time in registers; a template for [Specialized].
+final class DeviationLoop implements DeviationRow {
+    DeviationLoop() {}
 
-    /// `y[c] = sum over r of (x[r][c] - means[c])` and, `columns` floats behind, the sums of their squares.
-    static void deviations(
+    @Override
+    public void run(
             MemorySegment x,
             long xo,
             long step,
@@ -24,7 +22,7 @@ final class Columns {
         int lanes = Simd.LANES;
         int i = 0;
         for (; i <= columns - 4 * lanes; i += 4 * lanes) {
-            fourDeviations(x, xo + 4L * i, step, rows, means, mo + 4L * i, y, yo + 4L * i, 4L * columns);
+            four(x, xo + 4L * i, step, rows, means, mo + 4L * i, y, yo + 4L * i, 4L * columns);
         }
         for (; i < columns; i += lanes) {
             VectorMask<Float> rest = Simd.first(columns - i);
@@ -41,7 +39,8 @@ final class Columns {
         }
     }
 
-    private static void fourDeviations(
+    @Inline
+    private static void four(
             MemorySegment x,
             long xo,
             long step,

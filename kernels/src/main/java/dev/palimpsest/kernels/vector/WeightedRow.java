@@ -1,0 +1,12 @@
+package dev.palimpsest.kernels.vector;
+
+import java.lang.foreign.MemorySegment;
+
+/// Weighted sums of rows of dense floats that lie `step` bytes apart.
+interface WeightedRow {
+    /// `y = u x[0] + v x[1]` for `n` floats.
+    void blend(MemorySegment x, long xo, long step, float u, float v, MemorySegment y, long yo, int n);
+
+    /// `y = weights[0] x[0] + weights[1] x[1] + ...` for `n` floats.
+    void weighted(MemorySegment x, long xo, long step, float[] weights, MemorySegment y, long yo, int n);
+}
