@@ -31,11 +31,17 @@ final class ConversionLoop implements ConversionRow {
             if (OP == Conversion.FROM_BF16) {
                 y.set(JAVA_FLOAT_UNALIGNED, yo + 4L * i, BFloat16.toFloat(x.get(JAVA_SHORT_UNALIGNED, xo + 2L * i)));
             } else if (OP == Conversion.FROM_F16) {
-                y.set(JAVA_FLOAT_UNALIGNED, yo + 4L * i, Float.float16ToFloat(x.get(JAVA_SHORT_UNALIGNED, xo + 2L * i)));
+                y.set(
+                        JAVA_FLOAT_UNALIGNED,
+                        yo + 4L * i,
+                        Float.float16ToFloat(x.get(JAVA_SHORT_UNALIGNED, xo + 2L * i)));
             } else if (OP == Conversion.TO_BF16) {
                 y.set(JAVA_SHORT_UNALIGNED, yo + 2L * i, BFloat16.fromFloat(x.get(JAVA_FLOAT_UNALIGNED, xo + 4L * i)));
             } else {
-                y.set(JAVA_SHORT_UNALIGNED, yo + 2L * i, Float.floatToFloat16(x.get(JAVA_FLOAT_UNALIGNED, xo + 4L * i)));
+                y.set(
+                        JAVA_SHORT_UNALIGNED,
+                        yo + 2L * i,
+                        Float.floatToFloat16(x.get(JAVA_FLOAT_UNALIGNED, xo + 4L * i)));
             }
         }
     }

@@ -5,7 +5,8 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/// Marks a static method that [Specialized] copies into the loops that call it, so that its being inlined does not depend on
+/// Marks a static method that [Specialized] copies into the loops that call it, so that its being inlined does not
+/// depend on
 /// the just-in-time compiler's judgement.
 @Target(ElementType.METHOD)
 @Retention(RetentionPolicy.CLASS)

@@ -32,7 +32,8 @@ import org.jspecify.annotations.Nullable;
 
 /// Copies the bodies of methods marked [Inline] into the methods that call them, in the class file.
 final class Inliner {
-    /// Methods with more bytes of code than this are never inlined into their callers (the compiler's `FreqInlineSize`).
+    /// Methods with more bytes of code than this are never inlined into their callers (the compiler's
+    /// `FreqInlineSize`).
     private static final int INLINED_BYTES = 325;
 
     private final Function<ClassDesc, @Nullable ClassModel> classes;
@@ -44,21 +45,20 @@ final class Inliner {
         this.classes = classes;
     }
 
-    /// The class with the marked methods copied into its public ones. Public methods are also filled up with instructions that
+    /// The class with the marked methods copied into its public ones. Public methods are also filled up with
+    /// instructions that
     /// do nothing until they are too long to be inlined themselves.
     byte[] transform(ClassModel model) {
         return ClassFile.of()
                 .transformClass(
                         model,
-                        ClassTransform.transformingMethods(
-                                m -> m.flags().has(AccessFlag.PUBLIC),
-                                (method, element) -> {
-                                    if (element instanceof CodeModel code) {
-                                        method.withCode(b -> fill(b, code));
-                                    } else {
-                                        method.with(element);
-                                    }
-                                }));
+                        ClassTransform.transformingMethods(m -> m.flags().has(AccessFlag.PUBLIC), (method, element) -> {
+                            if (element instanceof CodeModel code) {
+                                method.withCode(b -> fill(b, code));
+                            } else {
+                                method.with(element);
+                            }
+                        }));
     }
 
     private void fill(CodeBuilder b, CodeModel code) {
@@ -83,8 +83,8 @@ final class Inliner {
                 case LoadInstruction i -> b.loadLocal(i.typeKind(), base + i.slot());
                 case StoreInstruction i -> b.storeLocal(i.typeKind(), base + i.slot());
                 case IncrementInstruction i -> b.iinc(base + i.slot(), i.constant());
-                case ReturnInstruction i when end != null -> b.goto_(end);
-                case InvokeInstruction i when find(i) instanceof MethodModel callee -> call(b, callee, top);
+                case ReturnInstruction i -> leave(b, i, end);
+                case InvokeInstruction i -> invoke(b, i, top);
                 case TableSwitchInstruction i -> throw new IllegalStateException("cannot copy " + i);
                 case LookupSwitchInstruction i -> throw new IllegalStateException("cannot copy " + i);
                 case PseudoInstruction i -> {}
@@ -93,8 +93,21 @@ final class Inliner {
         }
     }
 
+    private static void leave(CodeBuilder b, ReturnInstruction instruction, @Nullable Label end) {
+        if (end == null) {
+            b.with(instruction);
+        } else {
+            b.goto_(end);
+        }
+    }
+
     /// A call whose arguments are on the stack: they become local variables of the copy.
-    private void call(CodeBuilder b, MethodModel callee, int base) {
+    private void invoke(CodeBuilder b, InvokeInstruction instruction, int base) {
+        MethodModel callee = find(instruction);
+        if (callee == null) {
+            b.with(instruction);
+            return;
+        }
         MethodTypeDesc type = callee.methodTypeSymbol();
         int slot = base;
         for (ClassDesc parameter : type.parameterList()) {
@@ -141,7 +154,8 @@ final class Inliner {
     private static boolean isMarked(MethodModel m) {
         return m.findAttribute(Attributes.runtimeInvisibleAnnotations())
                 .map(a -> a.annotations().stream()
-                        .anyMatch(x -> x.classSymbol().equals(Inline.class.describeConstable().orElseThrow())))
+                        .anyMatch(x -> x.classSymbol()
+                                .equals(Inline.class.describeConstable().orElseThrow())))
                 .orElse(false);
     }
 }

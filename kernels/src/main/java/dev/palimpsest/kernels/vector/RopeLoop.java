@@ -9,8 +9,7 @@ final class RopeLoop implements RopeRow {
     RopeLoop() {}
 
     @Override
-    public void interleaved(
-            MemorySegment x, long xo, MemorySegment s, long cos, MemorySegment y, long yo, int pairs) {
+    public void interleaved(MemorySegment x, long xo, MemorySegment s, long cos, MemorySegment y, long yo, int pairs) {
         int n = 2 * pairs;
         long sin = cos + 4L * n;
         int i = 0;
@@ -28,8 +27,7 @@ final class RopeLoop implements RopeRow {
     }
 
     @Override
-    public void halves(
-            MemorySegment x, long xo, MemorySegment s, long cos, MemorySegment y, long yo, int pairs) {
+    public void halves(MemorySegment x, long xo, MemorySegment s, long cos, MemorySegment y, long yo, int pairs) {
         long half = 4L * pairs;
         int i = 0;
         for (; i <= pairs - Simd.LANES; i += Simd.LANES) {

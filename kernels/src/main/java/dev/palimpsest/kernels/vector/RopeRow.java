@@ -4,7 +4,8 @@ import java.lang.foreign.MemorySegment;
 
 /// Turning the pairs of a row of dense floats. Positions are in bytes; `y` may be `x`.
 interface RopeRow {
-    /// Neighbours. From byte `cos` of `s` lie two cosines for every pair, then two sines for every pair, the first one negative.
+    /// Neighbours. From byte `cos` of `s` lie two cosines for every pair, then two sines for every pair, the first one
+    /// negative.
     void interleaved(MemorySegment x, long xo, MemorySegment s, long cos, MemorySegment y, long yo, int pairs);
 
     /// Halves. From byte `cos` of `s` lie the cosines of the pairs, then their sines.

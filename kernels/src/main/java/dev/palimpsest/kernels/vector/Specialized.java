@@ -15,15 +15,20 @@ import org.jspecify.annotations.Nullable;
 
 /// Copies of a loop class, one for each value of a constant.
 ///
-/// The just-in-time compiler keeps one profile and one compilation per method. A loop that is shared by twenty functions,
-/// called through an interface, would box every vector; twenty loops written out would be twenty times the same text. So a
-/// loop class is written once with its function in a `static final` field, and this class defines a hidden class from the same
+/// The just-in-time compiler keeps one profile and one compilation per method. A loop that is shared by twenty
+/// functions,
+/// called through an interface, would box every vector; twenty loops written out would be twenty times the same text.
+/// So a
+/// loop class is written once with its function in a `static final` field, and this class defines a hidden class from
+/// the same
 /// bytes for each function. In every copy the field is a compile-time constant, the branches on it disappear, and the
 /// function is inlined into its own loop.
 ///
 /// On the way, methods marked [Inline] are copied into the loops, and the loops made too long to be inlined into their
-/// callers (see [Inliner]). Left to itself the compiler decides about both by what it has counted so far: a helper that was
-/// compiled before its caller, or a loop that is inlined into a caller when only a few rows have gone by, stays a call for good,
+/// callers (see [Inliner]). Left to itself the compiler decides about both by what it has counted so far: a helper that
+/// was
+/// compiled before its caller, or a loop that is inlined into a caller when only a few rows have gone by, stays a call
+/// for good,
 /// and every vector that passes it becomes an object on the heap, at a tenth of the speed.
 ///
 /// A template is a top-level class of this package with a constructor without parameters. It reads its constant with

@@ -10,7 +10,8 @@ interface SumRow {
     /// The sum of their squares.
     float squares(MemorySegment x, long xo, int n);
 
-    /// Adds the sum of the differences between them and `mean` to `sums[0]`, the sum of the squares of the differences to
+    /// Adds the sum of the differences between them and `mean` to `sums[0]`, the sum of the squares of the differences
+    /// to
     /// `sums[1]`.
     void deviations(MemorySegment x, long xo, float mean, int n, double[] sums);
 }

@@ -4,14 +4,14 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
 
-/// Transposes a tile: its lines come in as they lie, then leave transposed, two elements of two lines at a time. A template for
+/// Transposes a tile: its lines come in as they lie, then leave transposed, two elements of two lines at a time. A
+/// template for
 /// [Specialized].
 final class TileLoop implements TileRow {
     TileLoop() {}
 
     @Override
-    public void run(
-            MemorySegment x, long xo, long xStep, MemorySegment s, MemorySegment y, long yo, long yStep) {
+    public void run(MemorySegment x, long xo, long xStep, MemorySegment s, MemorySegment y, long yo, long yStep) {
         for (int i = 0; i < TILE; i++) {
             for (int j = 0; j < TILE; j += Simd.LANES) {
                 Simd.store(Simd.loadInts(x, xo + i * xStep + 4L * j), s, (long) i * PITCH + 4L * j);

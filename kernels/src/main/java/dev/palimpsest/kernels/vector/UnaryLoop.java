@@ -12,7 +12,8 @@ final class UnaryLoop implements UnaryRow {
 
     UnaryLoop() {}
 
-    /// One loop with a chain of comparisons with a constant, of which the compiler keeps one branch; the definitions are in
+    /// One loop with a chain of comparisons with a constant, of which the compiler keeps one branch; the definitions
+    /// are in
     /// [Unary].
     @Override
     public void run(MemorySegment x, long xo, MemorySegment y, long yo, int n) {

@@ -4,11 +4,13 @@ import java.lang.foreign.MemorySegment;
 
 /// A function of one argument over a row of dense floats.
 ///
-/// The longer functions fill what the compiler is willing to inline into one method. A loop therefore holds its function only
+/// The longer functions fill what the compiler is willing to inline into one method. A loop therefore holds its
+/// function only
 /// once and runs over whole vectors; [#apply] takes what is left over through a vector of scratch memory.
 @FunctionalInterface
 interface UnaryRow {
-    /// Applies the function to `n` floats, a multiple of the vector length, at byte `xo` of `x` and writes them at byte `yo` of
+    /// Applies the function to `n` floats, a multiple of the vector length, at byte `xo` of `x` and writes them at byte
+    /// `yo` of
     /// `y`, which may be the same.
     void run(MemorySegment x, long xo, MemorySegment y, long yo, int n);
 

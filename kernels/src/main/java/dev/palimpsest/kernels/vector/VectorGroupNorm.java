@@ -110,7 +110,8 @@ final class VectorGroupNorm {
 
     private void applyToChannels(NdArray x, float[] mean, float[] factor, float[] term, GroupRow loop, NdArray out) {
         int channels = x.dim(1);
-        LoopNest nest = LoopNest.over(out.select(0, 0).select(0, 0), x.select(0, 0).select(0, 0));
+        LoopNest nest =
+                LoopNest.over(out.select(0, 0).select(0, 0), x.select(0, 0).select(0, 0));
         boolean xDirect = Rows.isDirect(x, nest.innerStride(1));
         boolean yDirect = Rows.isDirect(out, nest.innerStride(0));
         long pieces = nest.pieces(CHUNK);

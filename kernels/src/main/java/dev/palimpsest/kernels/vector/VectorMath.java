@@ -16,20 +16,28 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 
-/// Elementary functions on vectors, written with the Vector API's basic operations so that the just-in-time compiler can
+/// Elementary functions on vectors, written with the Vector API's basic operations so that the just-in-time compiler
+/// can
 /// inline them into the loops that call them.
 ///
-/// The arguments are reduced as Cody & Waite describe (Software Manual for the Elementary Functions, 1980); the polynomials
+/// The arguments are reduced as Cody & Waite describe (Software Manual for the Elementary Functions, 1980); the
+/// polynomials
 /// are minimax fits of the relative error (Remez exchange) over the reduced intervals. All functions are correct for
-/// infinities, zeros and denormal numbers; a NaN gives a NaN. Largest errors found by `VectorMathTest` against [StrictMath]:
-/// [#exp] and [#log] 1 ulp, [#sigmoid], [#silu] and [#geluTanh] 2 ulp, [#tanh] 3 ulp, [#gelu] 7 ulp, [#sin] and [#cos] 7e-8
+/// infinities, zeros and denormal numbers; a NaN gives a NaN. Largest errors found by `VectorMathTest` against
+/// [StrictMath]:
+/// [#exp] and [#log] 1 ulp, [#sigmoid], [#silu] and [#geluTanh] 2 ulp, [#tanh] 3 ulp, [#gelu] 7 ulp, [#sin] and [#cos]
+/// 7e-8
 /// absolute.
 ///
-/// How much the compiler inlines into one loop is limited, by the number of nodes in its graph (18,000) and by the size that the
-/// inlined method has when it is compiled by itself (2,500 bytes); beyond the limits every vector becomes an object on the heap.
-/// An operation of the Vector API costs about 400 nodes on its way, spreading a scalar constant over a vector 200, a constant
+/// How much the compiler inlines into one loop is limited, by the number of nodes in its graph (18,000) and by the size
+/// that the
+/// inlined method has when it is compiled by itself (2,500 bytes); beyond the limits every vector becomes an object on
+/// the heap.
+/// An operation of the Vector API costs about 400 nodes on its way, spreading a scalar constant over a vector 200, a
+/// constant
 /// vector in a static field 1. But only spread constants are kept in registers during a loop. So the frequent functions
-/// spread their constants, and the two longest ones, [#log] and [#gelu], read theirs from static fields. A loop should contain one
+/// spread their constants, and the two longest ones, [#log] and [#gelu], read theirs from static fields. A loop should
+/// contain one
 /// of these functions only once; two calls of [#exp] may already be too much.
 final class VectorMath {
     /// Largest magnitude for which [#sin] and [#cos] are meant.
@@ -96,7 +104,8 @@ final class VectorMath {
 
     /// Hyperbolic tangent, relatively accurate around zero as well.
     ///
-    /// With `m = e^2|x| - 1` it is `m / (m + 2)`; m comes as `2^n (e^r - 1) + (2^n - 1)`, which loses nothing however small it
+    /// With `m = e^2|x| - 1` it is `m / (m + 2)`; m comes as `2^n (e^r - 1) + (2^n - 1)`, which loses nothing however
+    /// small it
     /// is.
     @Inline
     static FloatVector tanh(FloatVector x) {
@@ -144,7 +153,8 @@ final class VectorMath {
         return Normal.gelu(x);
     }
 
-    /// Sine of radians, for magnitudes up to [#TRIGONOMETRIC_LIMIT]; larger arguments lose accuracy, infinities give NaN.
+    /// Sine of radians, for magnitudes up to [#TRIGONOMETRIC_LIMIT]; larger arguments lose accuracy, infinities give
+    /// NaN.
     @Inline
     static FloatVector sin(FloatVector x) {
         // an odd function: working on the magnitude keeps the sign of zero
@@ -174,7 +184,8 @@ final class VectorMath {
         FloatVector c = z.fma(z.broadcast(2.4431669e-05f), z.broadcast(-0.0013887304f));
         c = c.fma(z, z.broadcast(0.041666646f)).fma(z, z.broadcast(-0.5f)).fma(z, one);
         IntVector quadrant = shifted.reinterpretAsInts().add(quadrants);
-        IntVector y = s.reinterpretAsInts().blend(c.reinterpretAsInts(), quadrant.and(1).compare(NE, 0));
+        IntVector y = s.reinterpretAsInts()
+                .blend(c.reinterpretAsInts(), quadrant.and(1).compare(NE, 0));
         return y.lanewise(XOR, quadrant.lanewise(LSHL, 30).and(SIGN));
     }
 

@@ -24,8 +24,7 @@ final class WeightedLoop implements WeightedRow {
     }
 
     @Override
-    public void weighted(
-            MemorySegment x, long xo, long step, float[] weights, MemorySegment y, long yo, int n) {
+    public void weighted(MemorySegment x, long xo, long step, float[] weights, MemorySegment y, long yo, int n) {
         int i = 0;
         for (; i <= n - Simd.LANES; i += Simd.LANES) {
             FloatVector a = Simd.zero();

@@ -2,8 +2,12 @@ package dev.palimpsest.kernels.vector;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.reflect.Method;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -17,11 +21,75 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// the machine has.
 class VectorMathTest {
     private static final float INF = Float.POSITIVE_INFINITY;
+    private static final String PROPERTY = "palimpsest.vector.bits";
 
     private static final List<VectorSpecies<Float>> WIDTHS = Stream.of(
                     FloatVector.SPECIES_128, FloatVector.SPECIES_256, FloatVector.SPECIES_512)
             .filter(s -> s.length() <= FloatVector.SPECIES_PREFERRED.length())
             .toList();
+
+    /// The functions hold vectors of one width as constants. For another width they are loaded once more, by a loader
+    /// of
+    /// their own.
+    private static final class Width extends ClassLoader {
+        private final Class<?> math;
+
+        Width(int bits) {
+            super(VectorMath.class.getClassLoader());
+            String before = System.getProperty(PROPERTY);
+            System.setProperty(PROPERTY, String.valueOf(bits));
+            try {
+                Class.forName(Simd.class.getName(), true, this);
+                math = Class.forName(VectorMath.class.getName(), true, this);
+            } catch (ClassNotFoundException e) {
+                throw new IllegalStateException(e);
+            } finally {
+                if (before == null) {
+                    System.clearProperty(PROPERTY);
+                } else {
+                    System.setProperty(PROPERTY, before);
+                }
+            }
+        }
+
+        @Override
+        protected Class<?> loadClass(String name, boolean resolve) throws ClassNotFoundException {
+            boolean own = name.equals(Simd.class.getName()) || name.startsWith(VectorMath.class.getName());
+            if (!own || name.equals(VectorMathTest.class.getName())) {
+                return super.loadClass(name, resolve);
+            }
+            synchronized (getClassLoadingLock(name)) {
+                Class<?> loaded = findLoadedClass(name);
+                return loaded != null ? loaded : define(name);
+            }
+        }
+
+        private Class<?> define(String name) throws ClassNotFoundException {
+            String file = name.substring(name.lastIndexOf('.') + 1) + ".class";
+            try (InputStream in = VectorMath.class.getResourceAsStream(file)) {
+                byte[] bytes = Objects.requireNonNull(in, file).readAllBytes();
+                return defineClass(name, bytes, 0, bytes.length);
+            } catch (IOException e) {
+                throw new ClassNotFoundException(name, e);
+            }
+        }
+
+        UnaryOperator<FloatVector> function(String name) {
+            try {
+                Method method = math.getDeclaredMethod(name, FloatVector.class);
+                method.setAccessible(true);
+                return v -> {
+                    try {
+                        return (FloatVector) method.invoke(null, v);
+                    } catch (ReflectiveOperationException e) {
+                        throw new IllegalStateException(e);
+                    }
+                };
+            } catch (NoSuchMethodException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+    }
 
     /// A function with its exact counterpart, the largest error allowed in units in the last place of the exact result,
     /// and an
@@ -34,20 +102,21 @@ class VectorMathTest {
             double absolute,
             float limit) {}
 
-    private static List<Function> functions(VectorSpecies<Float> s) {
+    private static List<Function> functions(int bits) {
+        Width width = new Width(bits);
         float limit = VectorMath.TRIGONOMETRIC_LIMIT;
         return List.of(
-                new Function("exp", VectorMath::exp, StrictMath::exp, 1.2, 0, INF),
-                new Function("log", VectorMath::log, StrictMath::log, 1.2, 0, INF),
-                new Function("tanh", VectorMath::tanh, StrictMath::tanh, 3, 0, INF),
-                new Function("sigmoid", VectorMath::sigmoid, x -> 1 / (1 + StrictMath.exp(-x)), 2.5, 1e-37, INF),
-                new Function("silu", VectorMath::silu, x -> x / (1 + StrictMath.exp(-x)), 3.5, 1e-36, 1e30f),
-                new Function("gelu tanh", VectorMath::geluTanh, VectorMathTest::geluTanh, 4, 5e-6, 1e12f),
-                new Function("gelu", VectorMath::gelu, VectorMathTest::gelu, 7, 1e-36, 1e30f),
-                new Function("sin", VectorMath::sin, StrictMath::sin, 0, 1e-7, limit),
-                new Function("cos", VectorMath::cos, StrictMath::cos, 0, 1e-7, limit),
-                new Function("floor", VectorMath::floor, StrictMath::floor, 0, 0, INF),
-                new Function("round", VectorMath::round, StrictMath::rint, 0, 0, INF));
+                new Function("exp", width.function("exp"), StrictMath::exp, 1.2, 0, INF),
+                new Function("log", width.function("log"), StrictMath::log, 1.2, 0, INF),
+                new Function("tanh", width.function("tanh"), StrictMath::tanh, 3, 0, INF),
+                new Function("sigmoid", width.function("sigmoid"), x -> 1 / (1 + StrictMath.exp(-x)), 2.5, 1e-37, INF),
+                new Function("silu", width.function("silu"), x -> x / (1 + StrictMath.exp(-x)), 3.5, 1e-36, 1e30f),
+                new Function("gelu tanh", width.function("geluTanh"), VectorMathTest::geluTanh, 4, 5e-6, 1e12f),
+                new Function("gelu", width.function("gelu"), VectorMathTest::gelu, 7, 1e-36, 1e30f),
+                new Function("sin", width.function("sin"), StrictMath::sin, 0, 1e-7, limit),
+                new Function("cos", width.function("cos"), StrictMath::cos, 0, 1e-7, limit),
+                new Function("floor", width.function("floor"), StrictMath::floor, 0, 0, INF),
+                new Function("round", width.function("round"), StrictMath::rint, 0, 0, INF));
     }
 
     private static double geluTanh(double x) {
@@ -82,7 +151,7 @@ class VectorMathTest {
     static Stream<Object[]> functionsAndWidths() {
         List<Object[]> all = new ArrayList<>();
         for (VectorSpecies<Float> s : WIDTHS) {
-            for (Function f : functions(s)) {
+            for (Function f : functions(s.vectorBitSize())) {
                 all.add(new Object[] {f.name, s.vectorBitSize(), f, s});
             }
         }
