@@ -5,9 +5,8 @@
 /// java -jar bench/target/benchmarks.jar Matmul -p kernels=vector -p shape=VINCIE_MLP
 /// ```
 ///
-/// With the Maven profile `peers` (`./mvnw -Ppeers ...`) the same jar also measures OpenBLAS on the same products. On a
-/// machine
-/// that does other things, too, the two are better compared in turn within one process:
+/// With the Maven profile `peers` (`./mvnw -Ppeers ...`) the same jar also measures OpenBLAS on the same products. On
+/// a machine that does other things, too, the two are better compared in turn within one process:
 ///
 /// ```
 /// java --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED \

@@ -10,7 +10,7 @@ final class Engine {
     /// The kernels to compute with.
     ///
     /// @throws UserException if the system properties ask for kernels or threads that cannot be had, or this Java is
-    /// unsound
+    ///     unsound
     static KernelSelection kernels() {
         try {
             return KernelProviders.lookup();

@@ -9,8 +9,8 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 import org.jspecify.annotations.Nullable;
 
-/// Shows progress: as a bar with the time left where somebody watches, as a line for the beginning
-/// and every tenth of a stage elsewhere.
+/// Shows progress: as a bar with the time left where somebody watches, as a line for the beginning and every tenth of
+/// a stage elsewhere.
 final class ProgressDisplay implements Progress, AutoCloseable {
     private static final int WIDTH = 100;
     private static final int LINES = 10;

@@ -31,8 +31,8 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/// What only the sources show: comments on everything public, no `catch (Throwable)`, files that hold one idea, nothing
-/// left to do. The compiler's own documentation lint checks what the comments say.
+/// What only the sources show: comments on everything public, no `catch (Throwable)`, files that hold one idea,
+/// nothing left to do. The compiler's own documentation lint checks what the comments say.
 class SourceRulesTest {
 
     private static final List<String> MODULES =

@@ -5,8 +5,8 @@ import org.jspecify.annotations.Nullable;
 /// What follows a normalisation `n`: `y = (n * weight + bias) * scale + shift`, each part optional.
 ///
 /// `weight` and `bias` are learned, of shape `(width)`. `scale` and `shift` are adaptive (computed from a condition;
-/// Peebles & Xie 2023, arXiv 2212.09748) and stretch to the shape of the input, so they may differ from row to row. All
-/// f32.
+/// Peebles & Xie 2023, arXiv 2212.09748) and stretch to the shape of the input, so they may differ from row to row.
+/// All f32.
 ///
 /// @param weight learned factor
 /// @param bias learned term

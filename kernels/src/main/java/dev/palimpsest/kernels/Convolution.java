@@ -2,8 +2,8 @@ package dev.palimpsest.kernels;
 
 /// Geometry of a convolution (cross-correlation, as in every deep-learning framework) over time, rows and columns.
 ///
-/// A 2-D convolution is one with a time extent of 1. Padding is zeros, except that the time axis can be padded in front
-/// with copies of its first frame, which is what causal video convolutions do.
+/// A 2-D convolution is one with a time extent of 1. Padding is zeros, except that the time axis can be padded in
+/// front with copies of its first frame, which is what causal video convolutions do.
 ///
 /// @param strideT step along time
 /// @param strideH step along rows

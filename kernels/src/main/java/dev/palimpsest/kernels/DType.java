@@ -5,8 +5,8 @@ import java.util.Locale;
 /// The element type of an array in memory, little-endian throughout.
 ///
 /// Arithmetic happens in [#F32] (or in [#F64] and [#I64] where an op says so); the narrower floating types are storage
-/// formats that kernels widen while they read. The 8-bit floating types and the unsigned integers wider than 8 bits can
-/// be stored, copied and inspected, but no op computes with them.
+/// formats that kernels widen while they read. The 8-bit floating types and the unsigned integers wider than 8 bits
+/// can be stored, copied and inspected, but no op computes with them.
 public enum DType {
     /// IEEE 754 binary32.
     F32(4, Kind.FLOAT),

@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
 /// @param bias one value per output column (matrix product) or output channel (convolution), shape `(N)`, f32
 /// @param activation applied after the bias
 /// @param gate multiplied after the activation; stretches to the output's shape, f32
-/// @param residual added last; stretches to the output's shape, f32; may be the output's own memory when it has exactly
-///     the output's layout
+/// @param residual added last; stretches to the output's shape, f32; may be the output's own memory when it has
+///     exactly the output's layout
 public record Epilogue(
         @Nullable NdArray bias,
         Activation activation,

@@ -6,8 +6,8 @@ public final class Float8 {
 
     private Float8() {}
 
-    /// The exact value of an [DType#F8_E4M3]: a sign, 4 exponent and 3 fraction bits. There are no infinities; only the
-    /// two largest codes are NaN.
+    /// The exact value of an [DType#F8_E4M3]: a sign, 4 exponent and 3 fraction bits. There are no infinities; only
+    /// the two largest codes are NaN.
     public static float fromE4M3(byte code) {
         int exponent = code >> 3 & 0xf;
         int fraction = code & 7;

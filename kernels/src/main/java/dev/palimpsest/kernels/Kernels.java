@@ -7,7 +7,7 @@ package dev.palimpsest.kernels;
 ///
 /// - inputs may have any strides (0 for broadcast axes included), outputs any strides without overlap;
 /// - an output must not share memory with an input, except that elementwise ops, normalisations, softmax and rotary
-///   embeddings accept an output with exactly the memory and layout of an input (in place);
+/// embeddings accept an output with exactly the memory and layout of an input (in place);
 /// - results are f32; inputs are f32, or f16 or bf16 that are widened while being read; sums run in f32 or wider;
 /// - empty arrays are fine and do nothing;
 /// - the result does not depend on the number of threads: same input, same bits.
@@ -29,8 +29,8 @@ public interface Kernels {
 
     /// Convolution over time, rows and columns, `out = epilogue(input * weight)`; see [Convolution].
     ///
-    /// Arrays are logically channels-first; their strides may make the channels the innermost axis, which is the faster
-    /// layout.
+    /// Arrays are logically channels-first; their strides may make the channels the innermost axis, which is the
+    /// faster layout.
     ///
     /// @param op strides and padding
     /// @param input `(N, C, T, H, W)`, floating
@@ -76,9 +76,9 @@ public interface Kernels {
     /// Elementwise function of one argument. Also takes f64 arrays when input and output both are.
     void unary(Unary op, NdArray x, NdArray out);
 
-    /// Elementwise function of two arguments; both stretch to the shape of `out`. Arithmetic also takes f64 or i64 when
-    /// all three arrays are of that type; comparisons take any two equal types and write [DType#BOOL].
-    /// Integers wrap around and their quotients truncate toward zero.
+    /// Elementwise function of two arguments; both stretch to the shape of `out`. Arithmetic also takes f64 or i64
+    /// when all three arrays are of that type; comparisons take any two equal types and write [DType#BOOL]. Integers
+    /// wrap around and their quotients truncate toward zero.
     ///
     /// @throws ArithmeticException if an integer is divided by 0
     void binary(Binary op, NdArray a, NdArray b, NdArray out);

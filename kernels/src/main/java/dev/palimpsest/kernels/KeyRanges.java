@@ -2,7 +2,8 @@ package dev.palimpsest.kernels;
 
 import java.util.Arrays;
 
-/// Which keys each query of an attention may see: for query row `i` the half-open range `[from[i], to[i])` of key rows.
+/// Which keys each query of an attention may see: for query row `i` the half-open range `[from[i], to[i])` of key
+/// rows.
 ///
 /// Full, packed ("varlen"), causal and block-causal attention are all of this form, so kernels need one loop and never
 /// touch a hidden block. A query with an empty range yields zeros.

@@ -12,9 +12,9 @@ import java.util.Arrays;
 
 /// A strided view of native memory: what kernels read and write.
 ///
-/// Element `(i0, i1, ...)` lies at byte `(offset + i0*stride0 + i1*stride1 + ...) * dtype.bytes()` of `memory`. Strides
-/// are in elements and may be 0 (a broadcast axis) but not negative. Views share memory and cost nothing. Nothing here
-/// owns memory or knows how long it lives.
+/// Element `(i0, i1, ...)` lies at byte `(offset + i0*stride0 + i1*stride1 + ...) * dtype.bytes()` of `memory`.
+/// Strides are in elements and may be 0 (a broadcast axis) but not negative. Views share memory and cost nothing.
+/// Nothing here owns memory or knows how long it lives.
 ///
 /// The memory is always native (never a Java array): the just-in-time compiler specialises the kernels' loops for one
 /// kind of segment, and a second kind would slow all of them down for the rest of the process. It need not be aligned.
@@ -265,7 +265,8 @@ public final class NdArray {
         return new NdArray(memory, dtype, to, s, offset);
     }
 
-    /// The strides of the reshaped view, or null. Axes that lie densely behind each other are merged, then split again.
+    /// The strides of the reshaped view, or null. Axes that lie densely behind each other are merged, then split
+    /// again.
     private long @org.jspecify.annotations.Nullable [] reshapedStrides(Shape to) {
         if (to.elements() != elements()) {
             return null;

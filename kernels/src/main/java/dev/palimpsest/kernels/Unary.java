@@ -28,8 +28,8 @@ public enum Unary {
     SIGMOID,
     /// `x * sigmoid(x)`, also called swish (Ramachandran et al. 2017, arXiv 1710.05941).
     SILU,
-    /// Gaussian error linear unit in its tanh form,
-    /// `x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))` (Hendrycks & Gimpel 2016, arXiv 1606.08415).
+    /// Gaussian error linear unit in its tanh form, `x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))` (Hendrycks &
+    /// Gimpel 2016, arXiv 1606.08415).
     GELU_TANH,
     /// Gaussian error linear unit, `x/2 * (1 + erf(x / sqrt 2))`.
     GELU,

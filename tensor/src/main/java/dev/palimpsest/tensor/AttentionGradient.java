@@ -6,9 +6,9 @@ import dev.palimpsest.kernels.Shape;
 
 /// The gradient of attention, a few query rows at a time, so that the matrix of scores exists only in strips.
 ///
-/// For the scores `s = scale q k^T + bias` of a strip, probabilities `p = softmax(s)` and `o = p v`: `dv = p^T do`, `dp
-/// = do v^T`, `ds = p (dp - sum(p dp))`, `dq = scale ds k`, `dk = scale ds^T q` (Dao et al. 2022, arXiv 2205.14135,
-/// appendix B). The probabilities are computed again.
+/// For the scores `s = scale q k^T + bias` of a strip, probabilities `p = softmax(s)` and `o = p v`: `dv = p^T do`,
+/// `dp = do v^T`, `ds = p (dp - sum(p dp))`, `dq = scale ds k`, `dk = scale ds^T q` (Dao et al. 2022, arXiv
+/// 2205.14135, appendix B). The probabilities are computed again.
 final class AttentionGradient {
     private static final long STRIP_ELEMENTS = 4 << 20;
     /// Far below every score, but finite, so that a row in which all keys are hidden has no undefined numbers.

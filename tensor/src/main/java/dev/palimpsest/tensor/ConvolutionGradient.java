@@ -8,8 +8,8 @@ import dev.palimpsest.kernels.Shape;
 /// The gradient of a convolution as one matrix product per position of the kernel.
 ///
 /// A convolution is a sum over the positions of its kernel: each contributes the product of a strided part of the
-/// padded input with one `(O, C)` slice of the weight. Both gradients follow position by position. Everything lies with
-/// the channels innermost here.
+/// padded input with one `(O, C)` slice of the weight. Both gradients follow position by position. Everything lies
+/// with the channels innermost here.
 final class ConvolutionGradient {
     private final Convolution geometry;
     private final Tensor input; // (N, C, T, H, W)

@@ -102,8 +102,8 @@ public final class Functional {
         return new NnOps.RmsNormalise(eps).apply(x, weight, null, scale, shift);
     }
 
-    /// Layer normalisation of the last axis with learned and adaptive parts,
-    /// `(ln(x) * weight + bias) * scale + shift`.
+    /// Layer normalisation of the last axis with learned and adaptive parts, `(ln(x) * weight + bias) * scale +
+    /// shift`.
     ///
     /// @param x `(..., width)`
     /// @param weight `(width)`

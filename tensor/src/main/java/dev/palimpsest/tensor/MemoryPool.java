@@ -9,9 +9,9 @@ import org.jspecify.annotations.Nullable;
 
 /// Native memory that released tensors leave for later ones.
 ///
-/// Fresh native memory is expensive twice, once to zero it and once for the page faults of the first touch, and a model
-/// asks for the same sizes again and again. Small blocks are kept for good. Large ones have an arena of their own and
-/// are given back to the operating system, the longest unused first, when more than `maxIdleBytes` lie idle.
+/// Fresh native memory is expensive twice, once to zero it and once for the page faults of the first touch, and a
+/// model asks for the same sizes again and again. Small blocks are kept for good. Large ones have an arena of their
+/// own and are given back to the operating system, the longest unused first, when more than `maxIdleBytes` lie idle.
 final class MemoryPool {
     /// Alignment of every block: a cache line and an AVX-512 register.
     static final long ALIGNMENT = 64;

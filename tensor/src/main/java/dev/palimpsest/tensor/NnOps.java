@@ -207,9 +207,9 @@ final class NnOps {
                 learned(inputs, 1), learned(inputs, 2), stretched(inputs, 3, shape), stretched(inputs, 4, shape));
     }
 
-    /// Gradient of `y = (n * weight + bias) * scale + shift`, where n is x over the root of its mean square (plus eps),
-    /// after taking its mean off if `centred`. With r = 1 / root and d the derivative by n,
-    /// `dx = r (d - mean(d) - n mean(d n))`, without the middle term if not centred.
+    /// Gradient of `y = (n * weight + bias) * scale + shift`, where n is x over the root of its mean square (plus
+    /// eps), after taking its mean off if `centred`. With r = 1 / root and d the derivative by n, `dx = r (d - mean(d)
+    /// - n mean(d n))`, without the middle term if not centred.
     private static void normGradient(Backward b, float eps, boolean centred) {
         Tensor x = b.input(0).to(DType.F32);
         Tensor moved = centred ? x.sub(x.mean(-1)) : x;

@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
 /// Every operation goes through [#apply], and nothing else calls [#forward]. That one call is the place where a
 /// computation can be watched: what ran, on which inputs, giving what.
 ///
-/// An op is added by writing a record with [#name] and [#forward] and a method on [Tensor] or [Functional] that applies
-/// it. It can be differentiated if it also defines [#gradient], or [#plain] in terms of ops that do.
+/// An op is added by writing a record with [#name] and [#forward] and a method on [Tensor] or [Functional] that
+/// applies it. It can be differentiated if it also defines [#gradient], or [#plain] in terms of ops that do.
 public interface Op {
     /// The word for this op in messages, as PyTorch spells it.
     String name();

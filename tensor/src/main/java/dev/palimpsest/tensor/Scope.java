@@ -57,7 +57,8 @@ public final class Scope implements AutoCloseable {
         this.parent = parent;
     }
 
-    /// A scope that lives until it is closed, with the current one, if any, around it. Make tensors in it with [#call].
+    /// A scope that lives until it is closed, with the current one, if any, around it. Make tensors in it with
+    /// [#call].
     public static Scope open() {
         return new Scope(CURRENT.isBound() ? CURRENT.get() : null);
     }
@@ -115,8 +116,7 @@ public final class Scope implements AutoCloseable {
     }
 
     /// Lets a tensor live as long as this scope, although it was made in a scope inside this one; returns it. An
-    /// observer
-    /// holds on to an intermediate value this way. Has no effect on tensors that live longer anyway.
+    /// observer holds on to an intermediate value this way. Has no effect on tensors that live longer anyway.
     public Tensor keep(Tensor tensor) {
         Storage storage = tensor.storage();
         Scope from = storage.owner();
@@ -128,8 +128,7 @@ public final class Scope implements AutoCloseable {
     }
 
     /// Releases the memory of a tensor of this scope, and of all its views, before the scope ends. Has no effect on
-    /// tensors
-    /// that belong elsewhere.
+    /// tensors that belong elsewhere.
     public void release(Tensor tensor) {
         Storage storage = tensor.storage();
         if (storage.owner() == this) {
@@ -208,8 +207,7 @@ public final class Scope implements AutoCloseable {
     }
 
     /// Releases every tensor of this scope. Closing twice is harmless. Any thread may close a scope that nobody is
-    /// using, so that
-    /// whoever owns a model can also be the one to close it.
+    /// using, so that whoever owns a model can also be the one to close it.
     @Override
     public void close() {
         if (closed) {

@@ -18,13 +18,13 @@ import org.jspecify.annotations.Nullable;
 
 /// An n-dimensional array of numbers in native memory.
 ///
-/// Methods carry the word that PyTorch uses and mean the same; axes can be counted from the end (-1 is the last). Views
-/// (`reshape` where the strides allow it, `permute`, `slice`, `expand`, ...) are free and share memory. Methods ending
-/// in `InPlace` overwrite this tensor; all others leave it alone and return a new one that belongs to the current
-/// [Scope].
+/// Methods carry the word that PyTorch uses and mean the same; axes can be counted from the end (-1 is the last).
+/// Views (`reshape` where the strides allow it, `permute`, `slice`, `expand`, ...) are free and share memory. Methods
+/// ending in `InPlace` overwrite this tensor; all others leave it alone and return a new one that belongs to the
+/// current [Scope].
 ///
-/// Arithmetic on f32, f16 and bf16 happens in f32 and gives f32. Other types combine only with themselves; convert with
-/// [#to].
+/// Arithmetic on f32, f16 and bf16 happens in f32 and gives f32. Other types combine only with themselves; convert
+/// with [#to].
 public final class Tensor {
     private final NdArray array;
     private final Storage storage;

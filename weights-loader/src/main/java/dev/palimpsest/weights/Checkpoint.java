@@ -10,8 +10,8 @@ import java.util.function.UnaryOperator;
 /// Named tensors in a file or folder, mapped into memory.
 ///
 /// Opening reads headers only, so a file of many gigabytes opens at once; elements are fetched by the operating system
-/// when they are touched. Tensors are views of the mapped file: they are read-only and live until [#close], after which
-/// touching one is an `IllegalStateException`. A checkpoint may be read by several threads.
+/// when they are touched. Tensors are views of the mapped file: they are read-only and live until [#close], after
+/// which touching one is an `IllegalStateException`. A checkpoint may be read by several threads.
 ///
 /// ```java
 /// try (Checkpoint weights = Checkpoint.open(Path.of("vae.safetensors"))) {

@@ -54,10 +54,10 @@ final class MappedFile implements AutoCloseable {
 
     /// The same memory without the knowledge that it is a mapping.
     ///
-    /// The JDK has a class of its own for mapped segments. Once a kernel's loop has seen both classes, the just-in-time
-    /// compiler no longer specialises it, for any operand: a dot product over arrays in the first-level cache was seen
-    /// to take twice as long from then on. Where native access is not enabled the mapping is used as it is, slower and
-    /// without a warning of the JVM.
+    /// The JDK has a class of its own for mapped segments. Once a kernel's loop has seen both classes, the
+    /// just-in-time compiler no longer specialises it, for any operand: a dot product over arrays in the first-level
+    /// cache was seen to take twice as long from then on. Where native access is not enabled the mapping is used as it
+    /// is, slower and without a warning of the JVM.
     @SuppressWarnings("restricted")
     private static MemorySegment asPlainMemory(MemorySegment mapped, Arena arena) {
         return MappedFile.class.getModule().isNativeAccessEnabled()

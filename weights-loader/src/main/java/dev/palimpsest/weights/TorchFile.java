@@ -13,12 +13,12 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// A file of `torch.save`: a zip archive with a pickle and one record per storage, or the format before it (PyTorch 1.5
-/// and older) in which the storages follow the pickle.
+/// A file of `torch.save`: a zip archive with a pickle and one record per storage, or the format before it (PyTorch
+/// 1.5 and older) in which the storages follow the pickle.
 ///
-/// Tensors may lie anywhere in dictionaries, lists and tuples. A tensor's name is the path to it with dots between keys
-/// and positions: `trainer.gpt.blocks.0.weight`, `optimizer.state.3.exp_avg`. A file that holds nothing but one tensor
-/// calls it `tensor`. Other data is available as [#root].
+/// Tensors may lie anywhere in dictionaries, lists and tuples. A tensor's name is the path to it with dots between
+/// keys and positions: `trainer.gpt.blocks.0.weight`, `optimizer.state.3.exp_avg`. A file that holds nothing but one
+/// tensor calls it `tensor`. Other data is available as [#root].
 ///
 /// Tensors are views of the mapped file with the strides that were saved, and several may share memory. Records that
 /// someone compressed, which PyTorch never does, are unpacked when first used, up to [#LARGEST_UNPACKED] bytes in all.

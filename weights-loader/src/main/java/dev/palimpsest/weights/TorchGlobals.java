@@ -145,9 +145,9 @@ final class TorchGlobals {
         dict.entries().put(scalar, value);
     }
 
-    /// The storage behind a persistent id: `("storage", type, key, location, number of elements)`, in legacy files with
-    /// a further item for a view, which is always `None` since PyTorch 0.4. Where the elements were computed does not
-    /// matter.
+    /// The storage behind a persistent id: `("storage", type, key, location, number of elements)`, in legacy files
+    /// with a further item for a view, which is always `None` since PyTorch 0.4. Where the elements were computed does
+    /// not matter.
     StorageReference persistent(Object id) {
         if (!(id instanceof TupleNode(Kind kind, List<Object> items))
                 || kind != Kind.TUPLE

@@ -115,8 +115,8 @@ final class ZipDirectory {
         return records.get(name);
     }
 
-    /// The bytes of a record: where they lie in the file if they are stored, otherwise a copy that lives as long as the
-    /// file's mapping. The caller keeps copies within bounds.
+    /// The bytes of a record: where they lie in the file if they are stored, otherwise a copy that lives as long as
+    /// the file's mapping. The caller keeps copies within bounds.
     MemorySegment content(Entry record) {
         if (!record.deflated()) {
             if (record.size() <= LARGEST_CHECKED) {
@@ -135,8 +135,8 @@ final class ZipDirectory {
         return target.asReadOnly();
     }
 
-    /// Reads a whole record and compares it with its size and checksum. A checksum of 0 stands for none: PyTorch can be
-    /// told to save the time.
+    /// Reads a whole record and compares it with its size and checksum. A checksum of 0 stands for none: PyTorch can
+    /// be told to save the time.
     void verify(Entry record) {
         CRC32 crc = new CRC32();
         if (record.deflated()) {

@@ -15,8 +15,8 @@ import java.lang.foreign.MemorySegment;
 
 /// Access to runs of equally spaced elements, and the loop over all of them.
 ///
-/// Ops copy one row (a run along the last axis) at a time into a Java array, so that the element type is asked for once
-/// a row and the arithmetic itself is a loop over plain numbers. Positions and steps are in elements.
+/// Ops copy one row (a run along the last axis) at a time into a Java array, so that the element type is asked for
+/// once a row and the arithmetic itself is a loop over plain numbers. Positions and steps are in elements.
 final class Rows {
     private Rows() {}
 

@@ -9,8 +9,8 @@ import java.util.Arrays;
 final class ScalarConvolution {
     private ScalarConvolution() {}
 
-    /// `out[n, o, t, h, w] = epilogue(sum over c, i, j, k of
-    /// input[n, c, t*strideT + i - front, h*strideH + j - top, w*strideW + k - left] * weight[o, c, i, j, k])`
+    /// `out[n, o, t, h, w] = epilogue(sum over c, i, j, k of input[n, c, t*strideT + i - front, h*strideH + j - top,
+    /// w*strideW + k - left] * weight[o, c, i, j, k])`
     static void run(Convolution op, NdArray input, NdArray weight, NdArray out, Epilogue epilogue) {
         int channels = out.dim(1);
         double[] bias = new double[channels];

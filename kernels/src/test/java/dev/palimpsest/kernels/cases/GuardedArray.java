@@ -69,8 +69,8 @@ public final class GuardedArray {
         return array.memory().toArray(ValueLayout.JAVA_BYTE);
     }
 
-    /// Position in bytes, from the start of the memory, of a byte outside the elements that was written; -1 if there is
-    /// none.
+    /// Position in bytes, from the start of the memory, of a byte outside the elements that was written; -1 if there
+    /// is none.
     public long strayWrite() {
         byte[] bytes = bytes();
         for (int i = elementBytes.nextClearBit(0); i < bytes.length; i = elementBytes.nextClearBit(i + 1)) {

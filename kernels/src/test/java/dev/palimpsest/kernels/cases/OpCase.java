@@ -12,7 +12,7 @@ import java.util.SplittableRandom;
 /// @param name what is special about the case
 /// @param inputs arrays that the op reads
 /// @param outputs arrays that it writes; those filled with something else than [Values#POISON] are read as well (in
-/// place)
+///     place)
 /// @param call makes the call
 /// @param tolerance how far a provider may be from the reference
 public record OpCase(

@@ -20,7 +20,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// The reference's reductions, copies, row picking, interpolation and rotary embedding against values computed by hand.
+/// The reference's reductions, copies, row picking, interpolation and rotary embedding against values computed by
+/// hand.
 class ScalarMovementTest {
     private final ScalarKernels kernels = new ScalarKernels();
 

@@ -85,8 +85,8 @@ final class Operands {
         return poisoned(0, IntStream.range(0, dims.length).toArray(), dims);
     }
 
-    /// One of the 16 combinations of bias, activation, gate and residual, for an output with this shape and its columns
-    /// on `axis`.
+    /// One of the 16 combinations of bias, activation, gate and residual, for an output with this shape and its
+    /// columns on `axis`.
     Epilogue epilogue(int which, Shape out, int axis) {
         int[] gate = out.dims();
         gate[0] = 1;

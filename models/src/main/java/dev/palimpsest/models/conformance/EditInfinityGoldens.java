@@ -162,8 +162,7 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
     // ---- learning
 
     /// Several runs: those whose config has a rank teach adapters, after the prompt that an earlier run has learned;
-    /// the
-    /// others teach a prompt.
+    /// the others teach a prompt.
     private static Map<String, Tensor> training(GoldenFile file) {
         Map<String, Tensor> out = new LinkedHashMap<>();
         JsonObject config = file.config();

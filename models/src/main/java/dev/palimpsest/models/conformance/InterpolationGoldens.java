@@ -14,8 +14,8 @@ import java.util.regex.Pattern;
 
 /// Resizing of tensors: `tensor.interpolate`.
 ///
-/// `out.MODEn` is `in.xn` in the expected size, `out.NAME_MODEn` is `in.NAME` in the expected size. Exchanges of pixels
-/// and channels, and repetition of pixels, belong to the input whose size they fit.
+/// `out.MODEn` is `in.xn` in the expected size, `out.NAME_MODEn` is `in.NAME` in the expected size. Exchanges of
+/// pixels and channels, and repetition of pixels, belong to the input whose size they fit.
 public final class InterpolationGoldens implements GoldenEvaluator {
     private static final Pattern RESIZED =
             Pattern.compile("out\\.(?:(.+)_)?(area|trilinear|bilinear_ac|bilinear|nearest)(\\d+)");

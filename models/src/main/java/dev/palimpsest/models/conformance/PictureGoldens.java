@@ -15,7 +15,8 @@ import java.util.regex.Pattern;
 
 /// Pictures on their way into and out of Infinity: `infinity.preprocess`.
 ///
-/// Of every `in.imageN` both preparations, in the size that is expected, and PIL's resizing; of `in.decoded` its bytes.
+/// Of every `in.imageN` both preparations, in the size that is expected, and PIL's resizing; of `in.decoded` its
+/// bytes.
 public final class PictureGoldens implements GoldenEvaluator {
     private static final Pattern FROM_IMAGE =
             Pattern.compile("out\\.(train_transform|code_transform|lanczos_u8_|bilinear_u8_)(\\d+)");

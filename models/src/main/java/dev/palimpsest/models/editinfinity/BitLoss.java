@@ -16,8 +16,7 @@ import dev.palimpsest.tensor.Tensor;
 /// ```
 ///
 /// @param scaleWeights whether a token of a scale with area a weighs `1 / sqrt(a)`, so that small scales, which have
-/// few
-///     tokens, count more than by their number; otherwise all tokens weigh the same
+///     few tokens, count more than by their number; otherwise all tokens weigh the same
 /// @param summed whether the bits of a token are summed instead of averaged
 /// @param klWeight weight of the divergence of the predicted from the true distribution, which for known bits is their
 ///     cross entropy

@@ -14,9 +14,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// Turns a picture's latent into what a transformer is taught with: the true bits of all scales and the inputs that
-/// lead to
-/// them. Some bits of the inputs are wrong on purpose, and the true bits of later scales make up for them, so that the
-/// model learns to correct its own mistakes (Han et al. 2024, arXiv 2412.04431, section 3.4).
+/// lead to them. Some bits of the inputs are wrong on purpose, and the true bits of later scales make up for them, so
+/// that the model learns to correct its own mistakes (Han et al. 2024, arXiv 2412.04431, section 3.4).
 ///
 /// @param quantiser of the latent
 /// @param patch latent positions of a token along each side: 1, or 2 where a token stands for 2 x 2 positions
@@ -44,8 +43,7 @@ public record BitwiseSelfCorrection(MultiScaleBsq quantiser, int patch) {
         Tensor of(int scale, Shape bits);
 
         /// Turns bits around at random, at each scale with a probability that is drawn first, from 0 to `strength` in
-        /// steps
-        /// of a hundredth.
+        /// steps of a hundredth.
         ///
         /// @param strength highest probability, 0.3 in the original
         /// @param scales how many scales have wrong bits, 13 in the original

@@ -155,7 +155,7 @@ public final class EditInfinity {
     /// Makes a picture, steered as the request says.
     ///
     /// @param request with the text of the edited picture and [SourceCodes#blending], or without steering to make it
-    /// anew
+    ///     anew
     public RgbImage rewrite(GenerationRequest request) {
         return Scope.run(() -> picture(latent(request)));
     }

@@ -24,8 +24,8 @@ import java.util.function.Supplier;
 /// Learns what makes a transformer say the bits of one picture (arXiv 2510.20217, image inversion): first a
 /// [LearnedPrompt] behind the text that describes it, then low-rank adapters of the feed-forward layers.
 ///
-/// The bits themselves are exact and need no learning: they are what the quantiser says of the picture. What is learned
-/// makes them likely, so that a picture from another text starts from a model that knows this one.
+/// The bits themselves are exact and need no learning: they are what the quantiser says of the picture. What is
+/// learned makes them likely, so that a picture from another text starts from a model that knows this one.
 public final class Inversion {
     /// The layers that the original adapts: both of the feed-forward part of every block.
     public static final List<String> ADAPTED_LAYERS = List.of("*.ffn.fc1", "*.ffn.fc2");
@@ -77,8 +77,7 @@ public final class Inversion {
     /// @param updates how many
     /// @param cancellation looked at before every block
     /// @throws java.util.concurrent.CancellationException if the cancellation was used; the prompt then is that of the
-    /// last
-    ///     update
+    ///     last update
     public void learnPrompt(
             LearnedPrompt prompt,
             TextFeatures text,
@@ -92,13 +91,11 @@ public final class Inversion {
     /// Teaches adapters, which are overwritten; everything else stays as it is. They must be attached to the model.
     ///
     /// @param text features of the source prompt with its instruction, followed by the learned prompt if there is one,
-    /// of
-    ///     one text
+    ///     of one text
     /// @param updates how many
     /// @param cancellation looked at before every block
     /// @throws java.util.concurrent.CancellationException if the cancellation was used; the adapters then are those of
-    /// the
-    ///     last update
+    ///     the last update
     public void learnAdapters(
             Lora adapters,
             TextFeatures text,
@@ -177,8 +174,7 @@ public final class Inversion {
     }
 
     /// The features that stand for no text, in the place of a text on which they do not depend. The text still takes
-    /// part,
-    /// so that there is a gradient by what was learned, which is zero.
+    /// part, so that there is a gradient by what was learned, which is zero.
     private TextFeatures withoutText(TextFeatures text) {
         Tensor none = model.unconditional(text.lengths()).rows(); // (N, text channels)
         return new TextFeatures(text.rows().mul(0.0).add(none), text.lengths());

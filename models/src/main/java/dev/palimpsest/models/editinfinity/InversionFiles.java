@@ -11,8 +11,7 @@ import java.nio.file.Path;
 import java.util.List;
 
 /// Learned prompts in files: one tensor, `text_embedding_offset` `(1, rows, text channels)`. Adapters have files of
-/// their
-/// own, see [dev.palimpsest.models.layers.LoraFiles].
+/// their own, see [dev.palimpsest.models.layers.LoraFiles].
 public final class InversionFiles {
     private static final String PROMPT = "text_embedding_offset";
 

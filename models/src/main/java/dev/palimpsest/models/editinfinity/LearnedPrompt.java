@@ -7,8 +7,7 @@ import java.util.List;
 
 /// Rows that follow the features of a prompt and say what words do not: what this picture looks like beyond the prompt
 /// (arXiv 2510.20217, learnable prompt). They are learned by an [Inversion] and used with the instruction that
-/// announces
-/// them, [dev.palimpsest.models.infinity.PromptText#withInstruction].
+/// announces them, [dev.palimpsest.models.infinity.PromptText#withInstruction].
 ///
 /// @param embedding `(1, rows, text channels)`, f32, of which the first [#USED] rows count; the original stores 512 of
 ///     them

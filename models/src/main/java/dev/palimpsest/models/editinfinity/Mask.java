@@ -54,8 +54,7 @@ public final class Mask {
     }
 
     /// A mask from a map of attention to the words that are to change: what is above a threshold between the map's
-    /// smallest
-    /// and largest value may change.
+    /// smallest and largest value may change.
     ///
     /// @param map `(height, width)`
     /// @param threshold 0 for the smallest value, 1 for the largest
@@ -123,10 +122,9 @@ public final class Mask {
 
     /// The blocks of this mask that may change: those of whose pixels at least a fifth may.
     ///
-    /// As in the original, all blocks are of the same whole number of pixels, rounded (half to even). So if a side does
-    /// not divide, they drift away from the pixels they stand for: the last ones repeat the border or the border is
-    /// left
-    /// out.
+    /// As in the original, all blocks are of the same whole number of pixels, rounded (half to even). So if a side
+    /// does not divide, they drift away from the pixels they stand for: the last ones repeat the border or the border
+    /// is left out.
     ///
     /// @param rows number of blocks from top to bottom
     /// @param columns number of blocks from left to right

@@ -4,8 +4,8 @@ import dev.palimpsest.tensor.Tensor;
 import java.util.Arrays;
 
 /// How the source picture fades in around what may change: the kernel G by which each position of the latent keeps the
-/// source's codes, 0 where the new picture counts alone and 1 where the source does (arXiv 2510.20217, piecewise linear
-/// smoothing).
+/// source's codes, 0 where the new picture counts alone and 1 where the source does (arXiv 2510.20217, piecewise
+/// linear smoothing).
 ///
 /// ```
 /// G = 0                            if distance <= inner
@@ -17,8 +17,8 @@ import java.util.Arrays;
 ///
 /// @param inner distance up to which the source does not count
 /// @param outer distance from which on it counts alone
-/// @param hardIfLarge whether there is no ramp if what may change covers a large part of the picture: at least 6 of its
-///     4 x 4 blocks
+/// @param hardIfLarge whether there is no ramp if what may change covers a large part of the picture: at least 6 of
+///     its 4 x 4 blocks
 public record Smoothing(double inner, double outer, boolean hardIfLarge) {
     /// As the original's code computes it: in effect 1 and 5, without a ramp for large masks.
     public static final Smoothing ORIGINAL = new Smoothing(1, 5, true);
@@ -59,10 +59,9 @@ public record Smoothing(double inner, double outer, boolean hardIfLarge) {
         return Tensor.of(weights, rows, columns);
     }
 
-    /// Steps from each position to the nearest marked one. Two sweeps suffice (Rosenfeld & Pfaltz 1966): every shortest
-    /// way
-    /// is one of steps down and right followed by one of steps up and left, or a mixture that one of the sweeps
-    /// extends.
+    /// Steps from each position to the nearest marked one. Two sweeps suffice (Rosenfeld & Pfaltz 1966): every
+    /// shortest way is one of steps down and right followed by one of steps up and left, or a mixture that one of the
+    /// sweeps extends.
     private static int[] distances(Mask marked) {
         int rows = marked.height();
         int columns = marked.width();

@@ -28,8 +28,7 @@ public record SourceCodes(List<Tensor> codes) implements Scope.Holder {
     }
 
     /// Takes the picture's codes in place of all generated ones, so that every scale sees what the picture has before
-    /// it:
-    /// for looking at the attention, not for editing.
+    /// it: for looking at the attention, not for editing.
     public Steering replacing() {
         return (scale, generated) -> code(scale, generated);
     }

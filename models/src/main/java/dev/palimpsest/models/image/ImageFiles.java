@@ -136,7 +136,7 @@ public final class ImageFiles {
     /// Writes a PNG with text entries. The file appears whole or not at all.
     ///
     /// @param text keyword to text, for example the settings that made the picture; keywords are Latin-1, 1 to 79
-    /// characters
+    ///     characters
     /// @throws ImageException if the file cannot be written
     public static void writePng(RgbImage image, Path file, Map<String, String> text) {
         Path folder = file.toAbsolutePath().getParent();

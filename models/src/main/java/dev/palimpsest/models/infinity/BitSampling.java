@@ -13,8 +13,7 @@ import java.util.TreeSet;
 /// @param guidanceLayers where guidance is applied: 0 for the scores, a negative number for the hidden states behind a
 ///     block, counted from the end (-1 is the last block). The original accepts 1 as well and does nothing with it
 /// @param topK how many of the two values of a bit may be drawn: 1 takes the likelier, everything else leaves both,
-/// also
-///     0
+///     also 0
 /// @param topP share of the probability that must be left: a value at most as likely as `1 - topP` is not drawn unless
 ///     it is the likelier one; 0 leaves both
 public record BitSampling(

@@ -19,10 +19,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// Infinity's autoencoder: pictures to latents with a sixteenth (or an eighth) of the rows and columns, whose vectors
-/// are
-/// quantised to bits, and back (Han et al. 2024, arXiv 2412.04431; the convolutional network is that of Esser et al.
-/// 2021,
-/// arXiv 2012.09841).
+/// are quantised to bits, and back (Han et al. 2024, arXiv 2412.04431; the convolutional network is that of Esser et
+/// al. 2021, arXiv 2012.09841).
 ///
 /// ```java
 /// try (Checkpoint checkpoint = Checkpoint.open(Path.of("infinity_vae_d32reg.pth")); Scope scope = Scope.open()) {
@@ -35,10 +33,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Pictures have the axes `(B, 3, H, W)` and values from -1 to 1. Latents are neither scaled nor shifted.
 ///
-/// Weights stay where the checkpoint maps them, in their stored type. Activations keep their channels innermost and are
-/// released as soon as the next layer has its result: with the released widths 169 MB serve to encode and decode
-/// 256x256
-/// pixels, in proportion to the pixels.
+/// Weights stay where the checkpoint maps them, in their stored type. Activations keep their channels innermost and
+/// are released as soon as the next layer has its result: with the released widths 169 MB serve to encode and decode
+/// 256x256 pixels, in proportion to the pixels.
 public final class BsqVae extends Module {
     static final String CONV = "conv";
     static final String NORM = "norm";
@@ -63,8 +60,7 @@ public final class BsqVae extends Module {
     }
 
     /// Loads an autoencoder, whose sizes are read from its tensors. They may lie under `vae`, as they do in the
-    /// released
-    /// files, and beside others such as averages of them under `ema`.
+    /// released files, and beside others such as averages of them under `ema`.
     ///
     /// @throws dev.palimpsest.weights.CheckpointException naming every tensor that is missing, too many or of another
     ///     shape
@@ -138,8 +134,7 @@ public final class BsqVae extends Module {
     }
 
     /// The node of a convolution's or normalisation's own keys. The original wraps every such layer in a module that
-    /// holds
-    /// it as `conv` or `norm`; files come with and without this part of the names.
+    /// holds it as `conv` or `norm`; files come with and without this part of the names.
     static WeightTree inner(WeightTree at, String wrapper) {
         return at.has("weight") ? at : at.at(wrapper);
     }
@@ -259,8 +254,8 @@ public final class BsqVae extends Module {
         stages.add(registry.child("mid.block_2", new ResidualBlock(at.at("block_2"), channels, channels)));
     }
 
-    /// `shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))))))` (He et al. 2016, arXiv 1603.05027), where the shortcut
-    /// is a 1x1 convolution if the widths differ, else nothing.
+    /// `shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))))))` (He et al. 2016, arXiv 1603.05027), where the
+    /// shortcut is a 1x1 convolution if the widths differ, else nothing.
     static final class ResidualBlock extends Module implements Stage {
         private final GroupNorm norm1;
         private final Conv conv1;
@@ -298,7 +293,8 @@ public final class BsqVae extends Module {
         }
     }
 
-    /// Self-attention with one head over the positions of a picture, added to its input. The released models have none.
+    /// Self-attention with one head over the positions of a picture, added to its input. The released models have
+    /// none.
     static final class SpatialAttention extends Module implements Stage {
         private final GroupNorm norm;
         private final Conv q;

@@ -33,7 +33,7 @@ public record GenerationRequest(
     /// Copies the list and checks that texts and forced bits fit.
     ///
     /// @throws IllegalArgumentException if there are not as many negative texts as texts, or more forced bits than
-    /// scales
+    ///     scales
     public GenerationRequest {
         forcedBits = List.copyOf(forcedBits);
         if (negative != null && negative.lengths().length != text.lengths().length) {

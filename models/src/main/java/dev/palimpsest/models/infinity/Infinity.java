@@ -44,8 +44,8 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
     }
 
     /// Opens a model folder: the transformer, the autoencoder and the text encoder with its vocabulary, found as
-    /// [InfinityFolder#of] says. Each may be a PyTorch or a safetensors file or a folder of shards. Sizes are read from
-    /// the tensors; an optional `config.json` says what they cannot tell.
+    /// [InfinityFolder#of] says. Each may be a PyTorch or a safetensors file or a folder of shards. Sizes are read
+    /// from the tensors; an optional `config.json` says what they cannot tell.
     ///
     /// Weights are mapped, not read: this takes moments, and memory only as far as it is used.
     ///

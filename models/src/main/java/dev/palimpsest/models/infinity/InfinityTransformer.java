@@ -36,10 +36,10 @@ import org.jspecify.annotations.Nullable;
 /// [#forward] runs all scales at once with their true inputs, [#extend] one scale after the other.
 ///
 /// In the comments B is the number of samples, L that of tokens of a sample, N that of text tokens of all samples, C
-/// the width and d the bits of a token. An [dev.palimpsest.tensor.nn.Observer] sees the output of every layer under its
-/// checkpoint name, of a whole block as `block_chunks.0.module.3`, and what goes into cross attention as
-/// `block_chunks.0.module.3.ca.queries` and `.keys`. What comes out of `sa.proj`, `ca.proj` and `ffn.fc2` includes gate
-/// and residual, because they are computed in one go.
+/// the width and d the bits of a token. An [dev.palimpsest.tensor.nn.Observer] sees the output of every layer under
+/// its checkpoint name, of a whole block as `block_chunks.0.module.3`, and what goes into cross attention as
+/// `block_chunks.0.module.3.ca.queries` and `.keys`. What comes out of `sa.proj`, `ca.proj` and `ffn.fc2` includes
+/// gate and residual, because they are computed in one go.
 public final class InfinityTransformer extends Module {
     private static final String TRAINED = "trainer.gpt_fsdp";
 
@@ -231,8 +231,8 @@ public final class InfinityTransformer extends Module {
 
     // ---- all scales at once
 
-    /// Scores every bit of a picture whose bits are known (teacher forcing): a token sees the tokens of its own and all
-    /// earlier scales.
+    /// Scores every bit of a picture whose bits are known (teacher forcing): a token sees the tokens of its own and
+    /// all earlier scales.
     ///
     /// @param codes inputs of all scales but the first, `(B, L - 1, d)`
     /// @param cancellation looked at before every block
@@ -243,8 +243,7 @@ public final class InfinityTransformer extends Module {
     }
 
     /// Scores every bit of a picture whose bits are known, and in [dev.palimpsest.tensor.nn.Training] leaves out
-    /// branches
-    /// of blocks at random (stochastic depth; Huang et al. 2016, arXiv 1603.09382).
+    /// branches of blocks at random (stochastic depth; Huang et al. 2016, arXiv 1603.09382).
     ///
     /// @param codes inputs of all scales but the first, `(B, L - 1, d)`
     /// @param dropPath probability with which the last block leaves out its self attention, and its feed-forward part,
@@ -513,8 +512,8 @@ public final class InfinityTransformer extends Module {
         }
     }
 
-    /// A transformer block, modulated by the text as a whole (adaLN; Peebles & Xie 2022, arXiv 2212.09748) with vectors
-    /// that all blocks share, to which each adds its own.
+    /// A transformer block, modulated by the text as a whole (adaLN; Peebles & Xie 2022, arXiv 2212.09748) with
+    /// vectors that all blocks share, to which each adds its own.
     ///
     /// ```
     /// x = x + gamma1 * sa(ln(x) * (1 + scale1) + shift1)

@@ -12,8 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// Binary spherical quantisation (Zhao et al. 2024, arXiv 2406.07548) of a latent's residual at one scale after the
-/// other
-/// (Tian et al. 2024, arXiv 2404.02905; Han et al. 2024, arXiv 2412.04431, section 3.2).
+/// other (Tian et al. 2024, arXiv 2404.02905; Han et al. 2024, arXiv 2412.04431, section 3.2).
 ///
 /// A vector of d channels is replaced by the nearest corner of a cube inscribed in the unit sphere, whose coordinates
 /// are all `+-1/sqrt(d)`: one bit a channel. Each scale quantises what the scales before it have left over.
@@ -36,8 +35,8 @@ public record MultiScaleBsq(int channels) {
     ///
     /// @param sum the codes of all scales at full size `(B, d, H, W)`, what the decoder takes
     /// @param bits for each scale `(B, 1, h, w, d)`, u8
-    /// @param inputs for each scale but the first the codes of the scales before it, averaged to its size
-    ///     `(B, d, 1, h, w)`. Not what the transformer is fed with, which is interpolated
+    /// @param inputs for each scale but the first the codes of the scales before it, averaged to its size `(B, d, 1,
+    ///     h, w)`. Not what the transformer is fed with, which is interpolated
     /// @param smallShares for each scale the share of its residuals that are below 5 % of the code's magnitude: what
     ///     there is little left to say about
     public record Quantised(Tensor sum, List<Tensor> bits, List<Tensor> inputs, List<Float> smallShares)

@@ -37,8 +37,7 @@ public final class PromptText {
     private PromptText() {}
 
     /// The prompt with a wish for smooth faces behind it if it speaks of people, else the prompt itself. Words for
-    /// people
-    /// count inside other words too: "mantle" speaks of a man.
+    /// people count inside other words too: "mantle" speaks of a man.
     public static String withPositivePrompt(String prompt) {
         return PEOPLE.stream().anyMatch(prompt::contains) ? prompt + FACES : prompt;
     }

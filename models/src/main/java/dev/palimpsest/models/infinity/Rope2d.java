@@ -7,8 +7,8 @@ import dev.palimpsest.tensor.Tensor;
 import java.util.Arrays;
 
 /// Rotary embedding of rows and columns (Su et al. 2021, arXiv 2104.09864) for tokens of several scales (Han et al.
-/// 2024, arXiv 2412.04431, section 3.3): the first half of a head's adjacent pairs is turned by the row, the other half
-/// by the column, with the frequencies `10000^(-2m / (headDim / 2))` for m below `headDim / 4`.
+/// 2024, arXiv 2412.04431, section 3.3): the first half of a head's adjacent pairs is turned by the row, the other
+/// half by the column, with the frequencies `10000^(-2m / (headDim / 2))` for m below `headDim / 4`.
 ///
 /// @param headDim width of a head, a multiple of 4
 public record Rope2d(Mode mode, int headDim) {
@@ -24,8 +24,8 @@ public record Rope2d(Mode mode, int headDim) {
         }
     }
 
-    /// How scales of different sizes are laid over each other; the names of the original's
-    /// `rope2d_normalized_by_hw` are the numbers.
+    /// How scales of different sizes are laid over each other; the names of the original's `rope2d_normalized_by_hw`
+    /// are the numbers.
     public enum Mode {
         /// Row and column of every scale count from 0 on.
         COUNTED(0),

@@ -37,8 +37,7 @@ public record T5Config(
     }
 
     /// Reads what tensor shapes tell from the weights and the rest from a configuration in T5's own words, with the
-    /// values
-    /// of flan-t5-xl where it is silent.
+    /// values of flan-t5-xl where it is silent.
     ///
     /// @param weights the node that holds `encoder`
     /// @param config the model's `config.json`, perhaps empty

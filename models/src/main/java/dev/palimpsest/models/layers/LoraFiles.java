@@ -11,12 +11,11 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/// Low-rank adapters in files: `<path of the layer>.lora_A` `(rank, in)` and `<path of the layer>.lora_B`
-/// `(out, rank)`.
+/// Low-rank adapters in files: `<path of the layer>.lora_A` `(rank, in)` and `<path of the layer>.lora_B` `(out,
+/// rank)`.
 ///
 /// Files are written as safetensors, with alpha in the metadata. Those that the original of EditInfinity writes are
-/// read
-/// as well: PyTorch files without alpha, in which every tensor is flat.
+/// read as well: PyTorch files without alpha, in which every tensor is flat.
 public final class LoraFiles {
     private static final String ALPHA = "lora_alpha";
     private static final String RANK = "lora_rank";

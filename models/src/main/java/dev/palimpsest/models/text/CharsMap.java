@@ -10,9 +10,9 @@ import java.util.BitSet;
 /// The `precompiled_charsmap` of a SentencePiece normaliser: a table from byte strings to their replacements.
 ///
 /// Layout: a little-endian 32-bit size, a double-array trie of that many bytes, then the replacements, each ended by a
-/// zero byte. A trie value is the offset of a replacement. A 32-bit unit of the trie is either a value (top bit set) or
-/// a node: bits 0..7 label, bit 8 "has a value", bits 10..30 offset to the children, shifted left by eight if bit 9 is
-/// set; the child for byte b of a node at index i is at `i ^ offset ^ b`, its value at `i ^ offset`.
+/// zero byte. A trie value is the offset of a replacement. A 32-bit unit of the trie is either a value (top bit set)
+/// or a node: bits 0..7 label, bit 8 "has a value", bits 10..30 offset to the children, shifted left by eight if bit 9
+/// is set; the child for byte b of a node at index i is at `i ^ offset ^ b`, its value at `i ^ offset`.
 ///
 /// Source: J. Aoe, "An Efficient Digital Search Algorithm by Using a Double-Array Structure", IEEE TSE 15(9), 1989, in
 /// the unit layout of the Darts-clone library.

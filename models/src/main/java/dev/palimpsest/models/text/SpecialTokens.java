@@ -3,8 +3,8 @@ package dev.palimpsest.models.text;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Tokens that are written literally in a text, such as `<|endoftext|>` or `</s>`, and are cut out before anything else
-/// looks at it. All of them begin with `<` and end with `>`, and none contains a `>` before its end.
+/// Tokens that are written literally in a text, such as `<|endoftext|>` or `</s>`, and are cut out before anything
+/// else looks at it. All of them begin with `<` and end with `>`, and none contains a `>` before its end.
 final class SpecialTokens {
     private final Map<String, Integer> ids;
     private final int longest;

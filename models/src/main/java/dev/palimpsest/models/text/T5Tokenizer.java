@@ -93,8 +93,8 @@ public final class T5Tokenizer implements Tokenizer {
         return tokens(text, maxLength).ids;
     }
 
-    /// Encodes a text to exactly a length: cut as [#encode(String, int)] does, then filled with `<pad>`. Positions from
-    /// `encode(text, length).length` on are padding, to be masked.
+    /// Encodes a text to exactly a length: cut as [#encode(String, int)] does, then filled with `<pad>`. Positions
+    /// from `encode(text, length).length` on are padding, to be masked.
     ///
     /// @param text any string
     /// @param length number of ids, at least 1

@@ -3,8 +3,8 @@ package dev.palimpsest.models.text;
 import java.io.IOException;
 import java.nio.file.Path;
 
-/// A vocabulary file that cannot be read or is broken. The message is one sentence that starts with the path and, where
-/// there is one, the line or the byte offset of the fault.
+/// A vocabulary file that cannot be read or is broken. The message is one sentence that starts with the path and,
+/// where there is one, the line or the byte offset of the fault.
 public final class VocabularyException extends IOException {
     private static final long serialVersionUID = 1L;
 

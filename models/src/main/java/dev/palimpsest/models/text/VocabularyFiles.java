@@ -5,8 +5,8 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
-/// Reads vocabulary files whole, with a limit: the known ones have 1 to 5 MB, so anything far larger is a mix-up with a
-/// checkpoint and must not fill the heap.
+/// Reads vocabulary files whole, with a limit: the known ones have 1 to 5 MB, so anything far larger is a mix-up with
+/// a checkpoint and must not fill the heap.
 final class VocabularyFiles {
     static final int LARGEST = 16 << 20;
 

@@ -11,9 +11,9 @@ import java.util.SequencedMap;
 /// Where the words of a prompt lie among its tokens, so that the attention to a word can be read off a cross-attention
 /// map.
 ///
-/// Words are what white space separates, punctuation included: in "a cat, a dog" there is a word "cat," and none "cat".
-/// A word's span runs from its first token to the first token of the next word; the last word's span includes the end
-/// mark. If a word occurs more than once its last occurrence counts.
+/// Words are what white space separates, punctuation included: in "a cat, a dog" there is a word "cat," and none
+/// "cat". A word's span runs from its first token to the first token of the next word; the last word's span includes
+/// the end mark. If a word occurs more than once its last occurrence counts.
 public final class WordSpans {
     private final List<String> words;
     private final SequencedMap<String, Span> spans;
@@ -57,8 +57,8 @@ public final class WordSpans {
     /// The span of a word or of words in sequence, matched exactly, case and punctuation included.
     ///
     /// For a phrase the first place where its words follow each other decides whether there is a span; its ends are
-    /// those of the first and the last word, as [#all] has them. Where the first word recurs after the phrase, the span
-    /// therefore begins behind its end, as it does in EditInfinity's own code.
+    /// those of the first and the last word, as [#all] has them. Where the first word recurs after the phrase, the
+    /// span therefore begins behind its end, as it does in EditInfinity's own code.
     ///
     /// @param target one word or several separated by white space
     /// @return the span, or nothing if the prompt does not contain the target or has no tokens for it

@@ -38,9 +38,9 @@ import org.jspecify.annotations.Nullable;
 /// Pictures have the axes `(N, C, H, W)` and values from -1 to 1, videos `(N, C, T, H, W)` with `T % temporalFactor ==
 /// 1`. The latent of a size that is no multiple of the spatial factor has the quotient rounded down.
 ///
-/// Memory: weights stay where the checkpoint maps them, in their stored type. Activations keep their channels innermost
-/// and are released as soon as the next layer has its result, so that at most three of the widest ones live at a time:
-/// 190 MB to decode 256x256 pixels with VINCIE's widths, in proportion to the pixels.
+/// Memory: weights stay where the checkpoint maps them, in their stored type. Activations keep their channels
+/// innermost and are released as soon as the next layer has its result, so that at most three of the widest ones live
+/// at a time: 190 MB to decode 256x256 pixels with VINCIE's widths, in proportion to the pixels.
 public final class CausalVideoVae extends Module {
     private static final float EPS = 1e-6f;
 
@@ -113,8 +113,8 @@ public final class CausalVideoVae extends Module {
         return decode(latents, config.splitSize());
     }
 
-    /// Decodes latents in chunks that give `splitSize` frames; 0 for none. The chunks change the memory needed, not the
-    /// result.
+    /// Decodes latents in chunks that give `splitSize` frames; 0 for none. The chunks change the memory needed, not
+    /// the result.
     ///
     /// @param latents `(N, 16, h, w)` or `(N, 16, t, h, w)`
     /// @return `(N, 3, 8h, 8w)` if there is one frame, else `(N, 3, 4(t-1) + 1, 8h, 8w)`; not limited to -1 to 1
@@ -179,8 +179,8 @@ public final class CausalVideoVae extends Module {
         return picture ? x.unsqueeze(2) : x;
     }
 
-    /// Runs a network over a video: as a whole, or if it is longer than `step + 1` frames over the first frame with the
-    /// next `step` ones and then `step` frames at a time. `step` 0 is always as a whole.
+    /// Runs a network over a video: as a whole, or if it is longer than `step + 1` frames over the first frame with
+    /// the next `step` ones and then `step` frames at a time. `step` 0 is always as a whole.
     private static Tensor inChunks(Stage network, Tensor video, int step) {
         int frames = video.dim(2);
         if (step == 0 || frames - 1 <= step) {
@@ -391,8 +391,8 @@ public final class CausalVideoVae extends Module {
         }
     }
 
-    /// `shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))))))` (He et al. 2016, arXiv 1603.05027), where the shortcut
-    /// is a 1x1x1 convolution if the widths differ, else nothing.
+    /// `shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))))))` (He et al. 2016, arXiv 1603.05027), where the
+    /// shortcut is a 1x1x1 convolution if the widths differ, else nothing.
     static final class Resnet extends Module implements Stage {
         private final GroupNorm norm1;
         private final CausalConv conv1;
@@ -501,9 +501,9 @@ public final class CausalVideoVae extends Module {
         }
     }
 
-    /// Doubles rows and columns, and the frame rate too if `temporal` is 2: a 1x1x1 convolution makes all new pixels of
-    /// a position as channels, which are then put into their places (Shi et al. 2016, arXiv 1609.05158), and a causal
-    /// convolution follows.
+    /// Doubles rows and columns, and the frame rate too if `temporal` is 2: a 1x1x1 convolution makes all new pixels
+    /// of a position as channels, which are then put into their places (Shi et al. 2016, arXiv 1609.05158), and a
+    /// causal convolution follows.
     static final class Upsample extends Module implements Stage {
         private final int temporal;
         private final int spatial;

@@ -93,8 +93,8 @@ public record CausalVideoVaeConfig(
                 0);
     }
 
-    /// Sizes from the shapes of a checkpoint's tensors; what shapes cannot tell from the `vae` part of a `config.json`,
-    /// else from [#defaults].
+    /// Sizes from the shapes of a checkpoint's tensors; what shapes cannot tell from the `vae` part of a
+    /// `config.json`, else from [#defaults].
     ///
     /// @param weights the node above `encoder` and `decoder`; nothing is taken from it
     /// @throws dev.palimpsest.weights.CheckpointException if it has not the tensors of such a model

@@ -17,8 +17,8 @@ public enum KernelInflation {
     /// The same at every time tap, divided by their number.
     REPLICATE;
 
-    /// The way that the setting `inflation_mode` names. Its other values (`pad`, `none`) speak of checkpoints
-    /// whose kernels are 3-D already.
+    /// The way that the setting `inflation_mode` names. Its other values (`pad`, `none`) speak of checkpoints whose
+    /// kernels are 3-D already.
     static KernelInflation of(String mode) {
         return switch (mode) {
             case "constant" -> CONSTANT;

@@ -25,8 +25,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The video autoencoder and its parts: the kinds `vincie.vae` and `vincie.vae.*`.
 ///
-/// Parts map `in.xNAME` to `out.yNAME`, and `in.chunk0`, `in.chunk1`, ... one after the other to `out.chunk0`, ... with
-/// memory between them. The whole autoencoder encodes and decodes `in.image`, and every `in.videoN`, of which
+/// Parts map `in.xNAME` to `out.yNAME`, and `in.chunk0`, `in.chunk1`, ... one after the other to `out.chunk0`, ...
+/// with memory between them. The whole autoencoder encodes and decodes `in.image`, and every `in.videoN`, of which
 /// `in.latentN` is the latent to decode.
 public final class VaeGoldens implements GoldenEvaluator {
     private static final float EPS = 1e-6f;

@@ -26,8 +26,8 @@ import org.jspecify.annotations.Nullable;
 /// ```
 ///
 /// This is reverse-mode automatic differentiation (Linnainmaa 1970; Griewank & Walther 2008, chapter 3) of a
-/// computation that is recorded while it runs. Only ops with an input that depends on a watched tensor are recorded, so
-/// weights that are not watched cost neither memory nor time. What [Op#gradient] will read lives in the tape's own
+/// computation that is recorded while it runs. Only ops with an input that depends on a watched tensor are recorded,
+/// so weights that are not watched cost neither memory nor time. What [Op#gradient] will read lives in the tape's own
 /// scope, however early the scope ends in which it was made, and is released as the backward pass goes by.
 ///
 /// A tape is used once, by one thread: [#record] (any number of times), then one [#backward].
@@ -93,8 +93,8 @@ public final class Tape implements AutoCloseable {
         return result;
     }
 
-    /// The derivatives of a recorded number by all watched tensors; they belong to the current scope. Releases what was
-    /// recorded.
+    /// The derivatives of a recorded number by all watched tensors; they belong to the current scope. Releases what
+    /// was recorded.
     ///
     /// @throws IllegalArgumentException if the loss has more than one element, or does not depend on a watched tensor
     /// @throws IllegalStateException if something is being recorded, or the tape was played already

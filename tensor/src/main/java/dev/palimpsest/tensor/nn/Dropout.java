@@ -9,9 +9,9 @@ import java.util.Arrays;
 /// Leaves out a random share of the numbers while training, and makes up for it by enlarging the others by `1 / (1 -
 /// probability)`, so that the expected value stays.
 ///
-/// [#elements] leaves out single elements (Srivastava et al. 2014, JMLR 15), [#samples] whole samples of a batch, which
-/// on a residual branch is stochastic depth (Huang et al. 2016, arXiv 1603.09382). What stays is decided by one uniform
-/// number each, `u < 1 - probability`.
+/// [#elements] leaves out single elements (Srivastava et al. 2014, JMLR 15), [#samples] whole samples of a batch,
+/// which on a residual branch is stochastic depth (Huang et al. 2016, arXiv 1603.09382). What stays is decided by one
+/// uniform number each, `u < 1 - probability`.
 public final class Dropout {
     private final double probability;
     private final boolean wholeSamples;

@@ -5,7 +5,8 @@ import dev.palimpsest.tensor.Functional;
 import dev.palimpsest.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/// Linear layer `x W^T + b`; parameters `weight` `(out, in)` and, if it has one, `bias` `(out)`. A [Lora] can adapt it.
+/// Linear layer `x W^T + b`; parameters `weight` `(out, in)` and, if it has one, `bias` `(out)`. A [Lora] can adapt
+/// it.
 public final class Linear extends Module {
     private final Parameter weight;
     private final @Nullable Parameter bias;

@@ -15,9 +15,8 @@ import java.util.Map;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/// Low-rank adapters of linear layers (Hu et al. 2021, arXiv 2106.09685): a few numbers that are learned beside weights
-/// that
-/// stay as they are.
+/// Low-rank adapters of linear layers (Hu et al. 2021, arXiv 2106.09685): a few numbers that are learned beside
+/// weights that stay as they are.
 ///
 /// ```
 /// y = W x + b + alpha / rank * B (A dropout(x))
@@ -132,11 +131,9 @@ public final class Lora implements Scope.Holder {
     /// Adapters with given numbers, which are copied; not attached yet. They belong to the current scope.
     ///
     /// @param tensors A as `<path>.lora_A` and B as `<path>.lora_B` for each layer. Both may also be flat, with their
-    /// rows
-    ///     behind each other. Their sizes tell the rank
+    ///     rows behind each other. Their sizes tell the rank
     /// @throws IllegalArgumentException if a name is not of this kind, its layer is not there, its counterpart is
-    /// missing
-    ///     or its size does not fit
+    ///     missing or its size does not fit
     public static Lora of(Module root, Settings settings, Map<String, Tensor> tensors) {
         Map<String, Linear> found = linears(root);
         Map<String, Adapter> adapters = new LinkedHashMap<>();
@@ -235,8 +232,7 @@ public final class Lora implements Scope.Holder {
     }
 
     /// Takes the adapters out of the model, which then is as it was before [#attach] or [#merge], to the last bit. Has
-    /// no
-    /// effect if they are not in it.
+    /// no effect if they are not in it.
     public void detach() {
         if (state != State.DETACHED) {
             for (Adapter a : adapters.values()) {
@@ -248,10 +244,8 @@ public final class Lora implements Scope.Holder {
     }
 
     /// Adds the adapters to the model's weights, which then cost nothing more when they are used; the original weights
-    /// are
-    /// only put aside. The sums are f32, in which narrower weights take more memory than before, and belong to the
-    /// current
-    /// scope. Returns this.
+    /// are only put aside. The sums are f32, in which narrower weights take more memory than before, and belong to the
+    /// current scope. Returns this.
     ///
     /// @throws IllegalStateException if the adapters are in the model already, or a layer has another adapter
     public Lora merge() {

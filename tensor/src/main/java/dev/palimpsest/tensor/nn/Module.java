@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
 /// A part of a network: named parameters, named parts, and a forward method that the subclass defines with the
 /// signature it needs.
 ///
-/// Names mirror the keys of the checkpoint, so the path of a parameter (`blocks.3.attn.proj_out.all.weight`) is its key
-/// and the path of a part (`blocks.3.attn`) names its output for an [Observer]. A forward method passes its result
+/// Names mirror the keys of the checkpoint, so the path of a parameter (`blocks.3.attn.proj_out.all.weight`) is its
+/// key and the path of a part (`blocks.3.attn`) names its output for an [Observer]. A forward method passes its result
 /// through [#observe].
 ///
 /// A module can be the result of a scope: its parameters then escape with it.
@@ -72,7 +72,8 @@ public abstract class Module implements Scope.Holder {
         return Collections.unmodifiableMap(children);
     }
 
-    /// The parameters of this part and all parts inside it by path relative to this part, in the order of registration.
+    /// The parameters of this part and all parts inside it by path relative to this part, in the order of
+    /// registration.
     public final Map<String, Parameter> parameters() {
         Map<String, Parameter> all = new LinkedHashMap<>();
         collect("", all::put);

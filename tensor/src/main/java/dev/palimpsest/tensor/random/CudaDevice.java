@@ -3,8 +3,8 @@ package dev.palimpsest.tensor.random;
 /// The two sizes of a CUDA device that decide how PyTorch spreads random numbers over its threads.
 ///
 /// A draw of more elements than the device has resident threads lets each thread produce several, and which thread
-/// makes which element depends on the number of threads. So PyTorch's large random tensors differ between devices;
-/// up to [#residentThreads()] elements they do not.
+/// makes which element depends on the number of threads. So PyTorch's large random tensors differ between devices; up
+/// to [#residentThreads()] elements they do not.
 ///
 /// @param multiprocessors the number of streaming multiprocessors (`multiProcessorCount`)
 /// @param threadsPerMultiprocessor the threads one of them holds at a time (`maxThreadsPerMultiProcessor`)

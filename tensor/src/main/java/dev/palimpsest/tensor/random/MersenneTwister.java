@@ -2,9 +2,9 @@ package dev.palimpsest.tensor.random;
 
 /// The MT19937 engine as PyTorch runs it (`at::mt19937`).
 ///
-/// Source: M. Matsumoto and T. Nishimura, "Mersenne Twister: A 623-Dimensionally Equidistributed Uniform
-/// Pseudo-Random Number Generator", ACM TOMACS 8(1), 1998; seeding from their 2002 revision (`init_genrand`).
-/// Words are unsigned 32-bit values held in `int`.
+/// Source: M. Matsumoto and T. Nishimura, "Mersenne Twister: A 623-Dimensionally Equidistributed Uniform Pseudo-Random
+/// Number Generator", ACM TOMACS 8(1), 1998; seeding from their 2002 revision (`init_genrand`). Words are unsigned
+/// 32-bit values held in `int`.
 final class MersenneTwister {
 
     /// Words of state (n in the paper).

@@ -2,11 +2,11 @@ package dev.palimpsest.tensor.random;
 
 /// Logarithm, sine and cosine rounded to the nearest double.
 ///
-/// PyTorch's double-precision normals go through the C library, whose results are the nearest double in all but a
-/// few cases in a thousand. Java's `Math` and `StrictMath` only promise one unit in the last place and miss the
-/// nearest double far more often (6 of 100 normals). So these functions work with about 100 bits, as unevaluated
-/// sums of two doubles (T. Dekker, "A Floating-Point Technique for Extending the Available Precision", Numerische
-/// Mathematik 18, 1971), and round once.
+/// PyTorch's double-precision normals go through the C library, whose results are the nearest double in all but a few
+/// cases in a thousand. Java's `Math` and `StrictMath` only promise one unit in the last place and miss the nearest
+/// double far more often (6 of 100 normals). So these functions work with about 100 bits, as unevaluated sums of two
+/// doubles (T. Dekker, "A Floating-Point Technique for Extending the Available Precision", Numerische Mathematik 18,
+/// 1971), and round once.
 final class NearestMath {
 
     private static final Sum ONE = new Sum(1, 0);

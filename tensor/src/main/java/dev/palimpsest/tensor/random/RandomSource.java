@@ -4,12 +4,12 @@ import java.lang.foreign.MemorySegment;
 
 /// A seeded stream of random numbers, in the vocabulary of PyTorch (`rand`, `randn`, `exponential_`, ...).
 ///
-/// How many numbers a call draws is part of the stream: both generators draw differently for different counts, so
-/// one call for 100 values and two calls for 50 give different values, exactly as in PyTorch. A tensor's shape does
-/// not matter, only how many elements it has.
+/// How many numbers a call draws is part of the stream: both generators draw differently for different counts, so one
+/// call for 100 values and two calls for 50 give different values, exactly as in PyTorch. A tensor's shape does not
+/// matter, only how many elements it has.
 ///
-/// Memory segments are filled from their first byte to their last with float32 values in native byte order; their
-/// size must be a multiple of four bytes. A source is not thread-safe.
+/// Memory segments are filled from their first byte to their last with float32 values in native byte order; their size
+/// must be a multiple of four bytes. A source is not thread-safe.
 public sealed interface RandomSource permits TorchCpuRandom, TorchCudaRandom {
 
     /// Fills `out` with float32 values uniform in [0, 1), as `torch.rand`.
@@ -58,8 +58,8 @@ public sealed interface RandomSource permits TorchCpuRandom, TorchCudaRandom {
 
     /// Fills `out` with coin flips that are true with probability `p`, as `torch.rand(n) < p`.
     ///
-    /// This is the mask of a dropout layer or of a bit-flip augmentation. `Tensor.bernoulli_` takes its bits from
-    /// the stream in another way, which depends on the processor's vendor; it is not what this reproduces.
+    /// This is the mask of a dropout layer or of a bit-flip augmentation. `Tensor.bernoulli_` takes its bits from the
+    /// stream in another way, which depends on the processor's vendor; it is not what this reproduces.
     ///
     /// @throws IllegalArgumentException if `p` is not in [0, 1]
     default void bernoulli(float p, boolean[] out) {
@@ -75,8 +75,8 @@ public sealed interface RandomSource permits TorchCpuRandom, TorchCudaRandom {
 
     /// Draws one category for every row of a row-major matrix of probabilities, as `torch.multinomial(p, 1)`.
     ///
-    /// The draw is an exponential race: with independent `e_j ~ Exp(1)`, `argmax_j p_j / e_j` is `j` with
-    /// probability `p_j / sum(p)`, so rows need not sum to one. It consumes one exponential per entry.
+    /// The draw is an exponential race: with independent `e_j ~ Exp(1)`, `argmax_j p_j / e_j` is `j` with probability
+    /// `p_j / sum(p)`, so rows need not sum to one. It consumes one exponential per entry.
     ///
     /// @param probabilities (rows, categories), finite and not negative, with a positive entry in every row
     /// @param categories the length of a row

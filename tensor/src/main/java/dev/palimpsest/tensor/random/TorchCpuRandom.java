@@ -11,17 +11,17 @@ import java.nio.ByteOrder;
 ///
 /// - [#rand] and [#rand64]: the low 24 bits of one word, or 53 of two, as a binary fraction.
 /// - [#randn] and [#randn64] of fewer than 16 values: Box-Muller in double precision, a pair at a time; the second of
-///   a pair is kept for the next such call.
+/// a pair is kept for the next such call.
 /// - [#randn] and [#randn64] of 16 values or more: all uniforms first, then Box-Muller on blocks of 8 + 8. If the last
-///   block is not full, the last 16 values are made again from 16 fresh uniforms.
+/// block is not full, the last 16 values are made again from 16 fresh uniforms.
 /// - [#exponential]: -ln(1 - u) of a 53-bit uniform.
 /// - [#randint]: a word modulo the range; two words if the range is 2^32 or more.
 /// - [#randperm]: a Fisher-Yates shuffle.
 ///
 /// All of it reproduces PyTorch to the last bit, but for [#randn64]: there PyTorch calls the C library, and 2 values
-/// of 1000 differ by one or two units in the last place because the C library missed the nearest double of a logarithm,
-/// sine or cosine, which this class takes. PyTorch on another processor architecture evaluates the float32 [#randn]
-/// in another way and differs from this in the last bits.
+/// of 1000 differ by one or two units in the last place because the C library missed the nearest double of a
+/// logarithm, sine or cosine, which this class takes. PyTorch on another processor architecture evaluates the float32
+/// [#randn] in another way and differs from this in the last bits.
 ///
 /// Sources: Matsumoto and Nishimura 1998; Box and Muller 1958; in PyTorch's `aten/src/ATen`,
 /// `native/cpu/DistributionTemplates.h`, `core/DistributionsHelper.h` and `native/TensorFactories.cpp`.
@@ -46,8 +46,8 @@ public final class TorchCpuRandom implements RandomSource {
 
     /// A generator as after `torch.manual_seed(seed)`.
     ///
-    /// An unsigned 64-bit seed is given by its bits. Only the low 32 reach the engine: seeds that agree in them
-    /// give the same stream.
+    /// An unsigned 64-bit seed is given by its bits. Only the low 32 reach the engine: seeds that agree in them give
+    /// the same stream.
     public TorchCpuRandom(long seed) {
         engine = new MersenneTwister(seed);
     }

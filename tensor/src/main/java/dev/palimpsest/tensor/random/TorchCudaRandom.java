@@ -7,17 +7,17 @@ import java.nio.ByteOrder;
 
 /// The stream of PyTorch's generator on a CUDA device, computed on the CPU.
 ///
-/// PyTorch launches one thread per element, up to the number the device holds. Thread `t` owns Philox subsequence
-/// `t` and draws blocks of four numbers: the first for element `t`, the second for element `t + threads`, and so
-/// on, where `threads` is the number launched; a draw of more than `4 * threads` elements goes round again with the
-/// next block. A call that takes `r` rounds moves the generator's offset on by `4 * r`, whatever it needed of the last
-/// block. (`calc_execution_policy` and `distribution_elementwise_grid_stride_kernel` in PyTorch's
+/// PyTorch launches one thread per element, up to the number the device holds. Thread `t` owns Philox subsequence `t`
+/// and draws blocks of four numbers: the first for element `t`, the second for element `t + threads`, and so on, where
+/// `threads` is the number launched; a draw of more than `4 * threads` elements goes round again with the next block.
+/// A call that takes `r` rounds moves the generator's offset on by `4 * r`, whatever it needed of the last block.
+/// (`calc_execution_policy` and `distribution_elementwise_grid_stride_kernel` in PyTorch's
 /// `aten/src/ATen/native/cuda/DistributionTemplates.h`; `curand_normal4` and `curand_uniform4` in cuRAND.)
 ///
 /// What is exact: the random bits, which element gets them, the offset after each call, and [#rand]. Normal and
 /// exponential values are the transformation's exact value rounded once to float32. A device evaluates it in float32
-/// with the approximate sine and logarithm of its hardware, whose results are not specified to the bit, so values
-/// read back from a device lie around these by up to about 1e-6.
+/// with the approximate sine and logarithm of its hardware, whose results are not specified to the bit, so values read
+/// back from a device lie around these by up to about 1e-6.
 ///
 /// Sources: Salmon et al. 2011 (Philox); G. Box and M. Muller, "A Note on the Generation of Random Normal Deviates",
 /// Annals of Mathematical Statistics 29(2), 1958.

@@ -3,10 +3,10 @@ package dev.palimpsest.tensor.random;
 /// The float32 Box-Muller transform of PyTorch's vectorised `randn`, to the last bit.
 ///
 /// On x86-64 PyTorch turns 16 uniforms at a time into 16 normals with AVX2 code (`normal_fill_16_AVX2`), whose
-/// logarithm, sine and cosine are the single-precision polynomials of S. Moshier's Cephes library, not the C
-/// library's functions. Correctly rounded functions would give other last bits in more than a third of all values, so
-/// the polynomials are evaluated here in the same order. PyTorch's compiler contracts a product followed by a sum into
-/// one fused multiply-add: every `Math.fma` below stands where it did so, every plain sum where it could not.
+/// logarithm, sine and cosine are the single-precision polynomials of S. Moshier's Cephes library, not the C library's
+/// functions. Correctly rounded functions would give other last bits in more than a third of all values, so the
+/// polynomials are evaluated here in the same order. PyTorch's compiler contracts a product followed by a sum into one
+/// fused multiply-add: every `Math.fma` below stands where it did so, every plain sum where it could not.
 ///
 /// G. Box and M. Muller, "A Note on the Generation of Random Normal Deviates", Annals of Mathematical Statistics
 /// 29(2), 1958: for independent uniforms u and v, `sqrt(-2 ln u) cos(2 pi v)` and `sqrt(-2 ln u) sin(2 pi v)` are

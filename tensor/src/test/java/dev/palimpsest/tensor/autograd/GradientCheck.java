@@ -12,11 +12,11 @@ import java.util.Random;
 
 /// Compares the gradients of the tape with differences of the function itself.
 ///
-/// The loss is the sum of the output's elements, each times a random number. Differences are taken where they are exact
-/// to many digits:
+/// The loss is the sum of the output's elements, each times a random number. Differences are taken where they are
+/// exact to many digits:
 /// - elementwise functions and reductions have f64 kernels, so both the tape and central differences run in f64;
 /// - ops whose kernels compute in f32 are compared with central differences of the same mathematics put together, in
-///   f64, from elementwise functions and reductions;
+/// f64, from elementwise functions and reductions;
 /// - ops that are linear in each input need no small step: the central difference with a step of 1 is the derivative.
 final class GradientCheck {
     interface Function {
