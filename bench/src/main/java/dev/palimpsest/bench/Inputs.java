@@ -36,4 +36,10 @@ public final class Inputs {
         }
         return NdArray.of(memory, type, shape);
     }
+
+    /// A new array of zeros of any type.
+    public NdArray zeros(DType type, int... dims) {
+        Shape shape = Shape.of(dims);
+        return NdArray.of(arena.allocate(shape.elements() * type.bytes(), ALIGNMENT), type, shape);
+    }
 }
