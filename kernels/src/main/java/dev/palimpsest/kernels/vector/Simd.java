@@ -157,6 +157,7 @@ final class Simd {
     /// `reduceLanes` leaves the order of additions open, and compiled code indeed adds in another order than the
     /// interpreter;
     /// halving the vector again and again adds in the same order always.
+    @Inline
     static float sum(FloatVector v) {
         FloatVector s = v;
         if (LANES > 8) {

@@ -29,16 +29,11 @@ import jdk.incubator.vector.VectorMask;
 /// 7e-8
 /// absolute.
 ///
-/// How much the compiler inlines into one loop is limited, by the number of nodes in its graph (18,000) and by the size
-/// that the
-/// inlined method has when it is compiled by itself (2,500 bytes); beyond the limits every vector becomes an object on
-/// the heap.
-/// An operation of the Vector API costs about 400 nodes on its way, spreading a scalar constant over a vector 200, a
-/// constant
-/// vector in a static field 1. But only spread constants are kept in registers during a loop. So the frequent functions
-/// spread their constants, and the two longest ones, [#log] and [#gelu], read theirs from static fields. A loop should
-/// contain one
-/// of these functions only once; two calls of [#exp] may already be too much.
+/// All of them are straight code, to be copied into loops (see [Specialized]). Outside of templates a loop should call
+/// only one
+/// of them, once: the compiler stops inlining when a method's graph has 18,000 nodes, and an operation of the Vector
+/// API costs
+/// about 400 on its way.
 final class VectorMath {
     /// Largest magnitude for which [#sin] and [#cos] are meant.
     static final float TRIGONOMETRIC_LIMIT = 1e5f;
@@ -67,6 +62,9 @@ final class VectorMath {
     private static final float EXP_2 = 0.04166839f;
     private static final float EXP_3 = 0.008368745f;
     private static final float EXP_4 = 0.0013814539f;
+
+    /// The bits of the square root of 1/2.
+    private static final int ROOT_OF_HALF = 0x3f35_04f3;
 
     /// Pi/2 in three parts of 24 bits.
     private static final float HALF_PI_1 = 0x1.921fb6p0f;
@@ -99,7 +97,24 @@ final class VectorMath {
     /// Natural logarithm: NaN below zero, negative infinity at both zeros.
     @Inline
     static FloatVector log(FloatVector x) {
-        return Logarithm.log(x);
+        VectorMask<Float> denormal = x.compare(LT, Float.MIN_NORMAL);
+        IntVector bits = x.blend(x.mul(0x1p23f), denormal).reinterpretAsInts();
+        // x = 2^k m with m in [sqrt(1/2), sqrt(2))
+        IntVector k = bits.sub(ROOT_OF_HALF).lanewise(ASHR, 23);
+        FloatVector f = bits.sub(k.lanewise(LSHL, 23)).reinterpretAsFloats().sub(1f);
+        FloatVector e = (FloatVector) k.convert(I2F, 0);
+        e = e.blend(e.sub(23f), denormal);
+        // ln(1 + f) = f - f^2/2 + f^3 p(f) on [sqrt(1/2) - 1, sqrt(2) - 1]
+        FloatVector p = f.fma(f.broadcast(-0.076345f), f.broadcast(0.12761578f));
+        p = p.fma(f, f.broadcast(-0.13160181f)).fma(f, f.broadcast(0.14201757f));
+        p = p.fma(f, f.broadcast(-0.16623357f)).fma(f, f.broadcast(0.20001227f));
+        p = p.fma(f, f.broadcast(-0.2500082f)).fma(f, f.broadcast(0.3333333f));
+        FloatVector square = f.mul(f);
+        FloatVector y = e.fma(f.broadcast(LN2_LOW), p.mul(square.mul(f)));
+        y = e.fma(f.broadcast(LN2_HIGH), square.fma(f.broadcast(-0.5f), y).add(f));
+        y = y.blend(Float.POSITIVE_INFINITY, x.compare(EQ, Float.POSITIVE_INFINITY));
+        y = y.blend(Float.NaN, x.compare(GE, 0f).not());
+        return y.blend(Float.NEGATIVE_INFINITY, x.compare(EQ, 0f));
     }
 
     /// Hyperbolic tangent, relatively accurate around zero as well.
@@ -150,7 +165,28 @@ final class VectorMath {
     /// GELU, `x Phi(x)` with the normal distribution function Phi, relatively accurate in both tails.
     @Inline
     static FloatVector gelu(FloatVector x) {
-        return Normal.gelu(x);
+        FloatVector a = x.abs();
+        FloatVector one = a.broadcast(1f);
+        // Phi(-a) = e^(-a^2/2) t p(t) with t = 1 / (1 + 0.35 a) for a in [0, 14]
+        FloatVector t = one.div(a.fma(a.broadcast(0.35f), one));
+        FloatVector p = t.fma(t.broadcast(-0.029145936f), t.broadcast(0.14397171f));
+        p = p.fma(t, t.broadcast(-0.25571427f)).fma(t, t.broadcast(0.15917416f));
+        p = p.fma(t, t.broadcast(-0.023109823f)).fma(t, t.broadcast(0.10550799f));
+        p = p.fma(t, t.broadcast(0.11983287f)).fma(t, t.broadcast(0.13986187f));
+        p = p.fma(t, t.broadcast(0.1396214f)).mul(t);
+        // the square is rounded only after most of it has been taken away
+        FloatVector half = a.mul(-0.5f);
+        FloatVector rounder = a.broadcast(ROUNDER_BIASED);
+        FloatVector shifted = half.mul(a).fma(a.broadcast(LOG2_E), rounder);
+        FloatVector n = shifted.sub(rounder);
+        FloatVector r = n.fma(a.broadcast(-LN2_LOW), half.fma(a, n.mul(-LN2_HIGH)));
+        FloatVector q = r.fma(r.broadcast(EXP_4), r.broadcast(EXP_3));
+        q = q.fma(r, r.broadcast(EXP_2)).fma(r, r.broadcast(EXP_1)).fma(r, r.broadcast(EXP_0));
+        FloatVector e = q.fma(r.mul(r), r).add(one);
+        FloatVector power = shifted.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats();
+        // beyond 13 the tail is less than the smallest normal number
+        FloatVector tail = e.mul(power).mul(p).blend(0f, a.compare(GT, 13f));
+        return x.mul(one.sub(tail).blend(tail, x.compare(LT, 0f)));
     }
 
     /// Sine of radians, for magnitudes up to [#TRIGONOMETRIC_LIMIT]; larger arguments lose accuracy, infinities give
@@ -218,109 +254,5 @@ final class VectorMath {
             return geluTanh(x);
         }
         return x;
-    }
-
-    private static FloatVector floats(double value) {
-        return FloatVector.broadcast(Simd.FLOATS, (float) value);
-    }
-
-    private static IntVector ints(int value) {
-        return IntVector.broadcast(Simd.INTS, value);
-    }
-
-    /// The natural logarithm with its constants.
-    static final class Logarithm {
-        static final FloatVector ZERO = floats(0);
-        static final FloatVector ONE = floats(1);
-        static final FloatVector MINUS_HALF = floats(-0.5);
-        static final FloatVector INFINITY = floats(Double.POSITIVE_INFINITY);
-        static final FloatVector MINUS_INFINITY = floats(Double.NEGATIVE_INFINITY);
-        static final FloatVector NAN = floats(Double.NaN);
-        static final FloatVector SMALLEST_NORMAL = floats(Float.MIN_NORMAL);
-        static final FloatVector TWO_TO_23 = floats(0x1p23);
-        static final FloatVector TWENTY_THREE = floats(23);
-        static final IntVector ROOT_OF_HALF = ints(Float.floatToRawIntBits(0.70710677f));
-        static final FloatVector HIGH = floats(LN2_HIGH);
-        static final FloatVector LOW = floats(LN2_LOW);
-
-        /// `ln(1 + f) = f - f^2/2 + f^3 p(f)` on [sqrt(1/2) - 1, sqrt(2) - 1].
-        static final FloatVector C_0 = floats(0.3333333);
-
-        static final FloatVector C_1 = floats(-0.2500082);
-        static final FloatVector C_2 = floats(0.20001227);
-        static final FloatVector C_3 = floats(-0.16623357);
-        static final FloatVector C_4 = floats(0.14201757);
-        static final FloatVector C_5 = floats(-0.13160181);
-        static final FloatVector C_6 = floats(0.12761578);
-        static final FloatVector C_7 = floats(-0.076345);
-
-        @Inline
-        static FloatVector log(FloatVector x) {
-            VectorMask<Float> denormal = x.compare(LT, SMALLEST_NORMAL);
-            IntVector bits = x.blend(x.mul(TWO_TO_23), denormal).reinterpretAsInts();
-            // x = 2^k m with m in [sqrt(1/2), sqrt(2))
-            IntVector k = bits.sub(ROOT_OF_HALF).lanewise(ASHR, 23);
-            FloatVector f = bits.sub(k.lanewise(LSHL, 23)).reinterpretAsFloats().sub(ONE);
-            FloatVector e = (FloatVector) k.convert(I2F, 0);
-            e = e.blend(e.sub(TWENTY_THREE), denormal);
-            FloatVector p = f.fma(C_7, C_6).fma(f, C_5).fma(f, C_4).fma(f, C_3);
-            p = p.fma(f, C_2).fma(f, C_1).fma(f, C_0);
-            FloatVector square = f.mul(f);
-            FloatVector y = e.fma(LOW, p.mul(square.mul(f)));
-            y = e.fma(HIGH, square.fma(MINUS_HALF, y).add(f));
-            y = y.blend(INFINITY, x.compare(EQ, INFINITY));
-            y = NAN.blend(y, x.compare(GE, ZERO));
-            return y.blend(MINUS_INFINITY, x.compare(EQ, ZERO));
-        }
-    }
-
-    /// GELU with the constants of the normal distribution function.
-    static final class Normal {
-        static final FloatVector ZERO = floats(0);
-        static final FloatVector ONE = floats(1);
-        static final FloatVector MINUS_HALF = floats(-0.5);
-        static final FloatVector LARGEST = floats(13);
-        static final FloatVector SLOPE = floats(0.35);
-        static final FloatVector ROUNDER_1 = floats(ROUNDER_BIASED);
-        static final FloatVector LOG_2_E = floats(LOG2_E);
-        static final FloatVector MINUS_HIGH = floats(-LN2_HIGH);
-        static final FloatVector MINUS_LOW = floats(-LN2_LOW);
-        static final FloatVector E_0 = floats(EXP_0);
-        static final FloatVector E_1 = floats(EXP_1);
-        static final FloatVector E_2 = floats(EXP_2);
-        static final FloatVector E_3 = floats(EXP_3);
-        static final FloatVector E_4 = floats(EXP_4);
-
-        /// `Phi(-a) = e^(-a^2/2) t p(t)` with `t = 1 / (1 + 0.35 a)` for a in [0, 14].
-        static final FloatVector C_0 = floats(0.1396214);
-
-        static final FloatVector C_1 = floats(0.13986187);
-        static final FloatVector C_2 = floats(0.11983287);
-        static final FloatVector C_3 = floats(0.10550799);
-        static final FloatVector C_4 = floats(-0.023109823);
-        static final FloatVector C_5 = floats(0.15917416);
-        static final FloatVector C_6 = floats(-0.25571427);
-        static final FloatVector C_7 = floats(0.14397171);
-        static final FloatVector C_8 = floats(-0.029145936);
-
-        @Inline
-        static FloatVector gelu(FloatVector x) {
-            FloatVector a = x.abs();
-            FloatVector t = ONE.div(a.fma(SLOPE, ONE));
-            FloatVector p = t.fma(C_8, C_7).fma(t, C_6).fma(t, C_5).fma(t, C_4);
-            p = p.fma(t, C_3).fma(t, C_2).fma(t, C_1).fma(t, C_0);
-            // e^(-a^2/2); the square is rounded only after most of it has been taken away
-            FloatVector half = a.mul(MINUS_HALF);
-            FloatVector shifted = half.mul(a).fma(LOG_2_E, ROUNDER_1);
-            FloatVector n = shifted.sub(ROUNDER_1);
-            FloatVector r = n.fma(MINUS_LOW, half.fma(a, n.mul(MINUS_HIGH)));
-            FloatVector q = r.fma(E_4, E_3).fma(r, E_2).fma(r, E_1).fma(r, E_0);
-            FloatVector e = q.fma(r.mul(r), r).add(ONE);
-            FloatVector power = shifted.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats();
-            FloatVector tail = e.mul(power).mul(p.mul(t));
-            // beyond 13 it is less than the smallest normal number
-            tail = tail.blend(ZERO, a.compare(GT, LARGEST));
-            return x.mul(ONE.sub(tail).blend(tail, x.compare(LT, ZERO)));
-        }
     }
 }
