@@ -58,21 +58,45 @@ final class DemoModel {
         this.arena = arena;
     }
 
+    /// A folder with the model, for as long as it is open.
+    ///
+    /// @param path the folder
+    /// @param temporary whether it is removed when it is closed
+    record Folder(Path path, boolean temporary) implements AutoCloseable {
+        /// A folder that stays.
+        static Folder of(Path path) {
+            return new Folder(path, false);
+        }
+
+        @Override
+        public void close() {
+            if (temporary) {
+                try {
+                    delete(path);
+                } catch (IOException e) {
+                    throw new UserException(path + ": a temporary folder cannot be removed: " + e.getMessage(), e);
+                }
+            }
+        }
+    }
+
     /// The folder of the model, written on first use.
     ///
     /// @param cache where to look and to write; if it cannot be written, a temporary folder is
-    static Path provide(Path cache) {
+    static Folder provide(Path cache) {
         Path folder = cache.resolve(FOLDER);
         if (Files.isDirectory(folder)) {
-            return folder;
+            return Folder.of(folder);
         }
         try {
             try {
                 Files.createDirectories(cache);
-                return write(Files.createTempDirectory(cache, FOLDER), folder);
+                write(Files.createTempDirectory(cache, FOLDER), folder);
+                return Folder.of(folder);
             } catch (FileSystemException e) {
                 Path temporary = Files.createTempDirectory("palimpsest-");
-                return write(temporary, temporary);
+                write(temporary, temporary);
+                return new Folder(temporary, true);
             }
         } catch (IOException e) {
             throw new UserException(
@@ -82,8 +106,24 @@ final class DemoModel {
         }
     }
 
-    /// Writes the model to a folder, which then becomes `target`, so that nobody finds half a model.
-    private static Path write(Path folder, Path target) throws IOException {
+    /// Writes the model to a folder, which then becomes `target`, so that nobody finds half a model. If that fails the
+    /// folder is removed.
+    private static void write(Path folder, Path target) throws IOException {
+        boolean done = false;
+        try {
+            fill(folder);
+            if (!folder.equals(target)) {
+                rename(folder, target);
+            }
+            done = true;
+        } finally {
+            if (!done) {
+                delete(folder);
+            }
+        }
+    }
+
+    private static void fill(Path folder) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             var model = new DemoModel(arena);
             Path text = Files.createDirectories(folder.resolve("llm14b"));
@@ -97,17 +137,17 @@ final class DemoModel {
             Files.writeString(text.resolve("config.json"), TEXT_CONFIG);
             Files.writeString(folder.resolve("config.json"), CONFIG);
         }
-        if (!folder.equals(target)) {
-            try {
-                Files.move(folder, target);
-            } catch (FileSystemException e) {
-                if (!Files.isDirectory(target)) {
-                    throw e;
-                }
-                delete(folder); // another process was faster
+    }
+
+    private static void rename(Path folder, Path target) throws IOException {
+        try {
+            Files.move(folder, target);
+        } catch (FileSystemException e) {
+            if (!Files.isDirectory(target)) {
+                throw e;
             }
+            delete(folder); // another process was faster
         }
-        return target;
     }
 
     private static void delete(Path folder) throws IOException {

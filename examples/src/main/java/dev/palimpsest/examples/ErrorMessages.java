@@ -9,13 +9,16 @@ import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import picocli.CommandLine;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.IParameterExceptionHandler;
+import picocli.CommandLine.MissingParameterException;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /// Turns exceptions into one sentence and an exit code.
 ///
@@ -30,7 +33,10 @@ final class ErrorMessages implements IParameterExceptionHandler, IExecutionExcep
         CommandLine command = e.getCommandLine();
         PrintWriter err = command.getErr();
         String name = command.getCommandSpec().qualifiedName();
-        String message = sentence(message(e));
+        // An option that does not exist explains why another one is missing, so it is told first.
+        List<String> unmatched = e instanceof MissingParameterException ? command.getUnmatchedArguments() : List.of();
+        String message =
+                sentence(message(unmatched.isEmpty() ? e : new UnmatchedArgumentException(command, unmatched)));
         err.println(name + ": " + message.substring(0, message.length() - 1) + "; see '" + name + " --help'.");
         err.flush();
         return ExitCode.USAGE;

@@ -109,8 +109,8 @@ final class VincieRun {
         Interruption.guard(err, cancellation -> {
             try (var _ = new OutputFolder("--out", options.out)) {
                 Engine.kernels();
-                Path model = given == null ? demo() : given;
-                try (Vincie vincie = load(model);
+                try (DemoModel.Folder folder = given == null ? demo() : DemoModel.Folder.of(given);
+                        Vincie vincie = load(folder.path());
                         var progress = new ProgressDisplay(err, surroundings.terminal())) {
                     EditOptions edit = options.over(vincie.options())
                             .withProgress(progress)
@@ -128,7 +128,7 @@ final class VincieRun {
                         for (int r = 0; r < pictures.size(); r++) {
                             long seed = edit.seed() + r;
                             Path file = files.get(turn).get(r);
-                            var settings = settings(job, session, edit.withSeed(seed), model);
+                            var settings = settings(job, session, edit.withSeed(seed), folder.path());
                             write(pictures.get(r), file, settings);
                             written.add(new Written(turn, r, seed, job.turns().get(turn), file));
                         }
@@ -148,9 +148,10 @@ final class VincieRun {
     }
 
     /// A random model, for want of a given one.
-    private Path demo() {
-        Path folder = DemoModel.provide(surroundings.cache());
-        err.println("No --model is given: this is a tiny random model, written to " + folder + ".");
+    private DemoModel.Folder demo() {
+        DemoModel.Folder folder = DemoModel.provide(surroundings.cache());
+        err.println("No --model is given: this is a tiny random model, "
+                + (folder.temporary() ? "made for this run." : "written to " + folder.path() + "."));
         err.flush();
         return folder;
     }

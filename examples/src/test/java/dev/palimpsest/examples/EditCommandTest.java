@@ -202,26 +202,25 @@ class EditCommandTest {
 
     @Test
     void theDemoModelIsWrittenOnceAndLeavesNothingElse() throws IOException {
-        Path first = DemoModel.provide(folder.resolve("cache"));
-        assertThat(DemoModel.provide(folder.resolve("cache"))).isEqualTo(first);
+        Path first = DemoModel.provide(folder.resolve("cache")).path();
+        assertThat(DemoModel.provide(folder.resolve("cache"))).isEqualTo(DemoModel.Folder.of(first));
         try (Stream<Path> files = Files.list(folder.resolve("cache"))) {
             assertThat(files).containsExactly(first);
         }
         assertThat(first.resolve("dit.safetensors"))
                 .hasSameBinaryContentAs(
-                        DemoModel.provide(folder.resolve("other")).resolve("dit.safetensors"));
+                        DemoModel.provide(folder.resolve("other")).path().resolve("dit.safetensors"));
     }
 
     @Test
     void theDemoModelGoesToATemporaryFolderWhereThereIsNoCache() throws IOException {
         Path file = Files.writeString(folder.resolve("file"), "not a folder");
-        Path model = DemoModel.provide(file.resolve("cache"));
-        assertThat(model.resolve("vae.safetensors")).exists();
-        try (Stream<Path> tree = Files.walk(model)) {
-            for (Path p : tree.sorted(java.util.Comparator.reverseOrder()).toList()) {
-                Files.delete(p);
-            }
+        Path model;
+        try (DemoModel.Folder demo = DemoModel.provide(file.resolve("cache"))) {
+            model = demo.path();
+            assertThat(model.resolve("vae.safetensors")).exists();
         }
+        assertThat(model).doesNotExist();
     }
 
     @Test

@@ -58,6 +58,9 @@ class UserMistakesTest {
                 new Mistake("A command is missing"),
                 new Mistake("Unmatched argument", "paint"),
                 new Mistake("Unknown option", "inspect", "--colour", text),
+                new Mistake("Unknown option: '--foo'", "edit", "--foo"),
+                new Mistake("Unmatched argument at index 1: 'blue'", "edit", "blue"),
+                new Mistake("Missing required option: '--prompt", "edit"),
                 new Mistake("Missing required parameter", "inspect"),
                 new Mistake("does not exist", "inspect", absent),
                 new Mistake("is empty", "inspect", empty),
@@ -130,7 +133,7 @@ class UserMistakesTest {
 
     @TestFactory
     Stream<DynamicTest> inTheModelFolderAreToldInOneSentence() throws IOException {
-        Path demo = DemoModel.provide(cache);
+        Path demo = DemoModel.provide(cache).path();
         Path exchanged = copy(demo, "exchanged");
         Files.move(exchanged.resolve("dit.safetensors"), exchanged.resolve("other"));
         Files.move(exchanged.resolve("vae.safetensors"), exchanged.resolve("dit.safetensors"));

@@ -105,7 +105,7 @@ public final class KernelProviders {
             name = vector.available() ? "vector" : "scalar";
             reason = vector.available() ? "the fastest available" : "the vector kernels are off: " + vector.detail();
         }
-        Parallel parallel = new Parallel(count);
+        Parallel parallel = new Parallel(name.equals("scalar") ? 1 : count);
         return new KernelSelection(instantiate(name, parallel), parallel, reason, tiers);
     }
 

@@ -69,8 +69,16 @@ class KernelProvidersTest {
     @Test
     void thereIsAThreadForEveryProcessorByDefault() {
         try (Parallel parallel =
-                KernelProviders.select(SAFE, "scalar", null, ALL).parallel()) {
+                KernelProviders.select(SAFE, "vector", null, ALL).parallel()) {
             assertThat(parallel.threads()).isEqualTo(Runtime.getRuntime().availableProcessors());
+        }
+    }
+
+    @Test
+    void theScalarKernelsHaveOneThread() {
+        KernelSelection selection = KernelProviders.select(SAFE, "scalar", "3", ALL);
+        try (Parallel parallel = selection.parallel()) {
+            assertThat(parallel.threads()).isEqualTo(1);
         }
     }
 

@@ -50,20 +50,24 @@ public final class SafeTensorsWriter {
     /// A writer without tensors.
     public SafeTensorsWriter() {}
 
-    /// Writes all tensors and the metadata of a checkpoint, with their names, types and bits.
+    /// Writes all tensors and the metadata of a checkpoint, with their names, types and bits. What was not a single
+    /// safetensors file becomes one whose metadata say `format: pt`, without which PyTorch's model libraries refuse it.
     ///
     /// @throws CheckpointException if the checkpoint is damaged or the file cannot be written
     public static void convert(Checkpoint from, Path to) {
         convert(from, to, written -> {});
     }
 
-    /// Writes all tensors and the metadata of a checkpoint, with their names, types and bits.
+    /// Writes all tensors and the metadata of a checkpoint as [#convert(Checkpoint, Path)] does.
     ///
     /// @param listener is told how many bytes have been written so far, each time that some were; what it throws ends
     ///     the writing
     /// @throws CheckpointException if the checkpoint is damaged or the file cannot be written
     public static void convert(Checkpoint from, Path to, LongConsumer listener) {
         SafeTensorsWriter writer = new SafeTensorsWriter();
+        if (!(from instanceof SafeTensors)) {
+            writer.metadata("format", "pt");
+        }
         from.metadata().forEach(writer::metadata);
         for (String name : from.names()) {
             writer.add(name, from.tensor(name));

@@ -211,6 +211,7 @@ class SafeTensorsWriterTest {
             SafeTensorsWriter.convert(c, target);
         }
         try (Checkpoint c = Checkpoint.open(target)) {
+            assertThat(c.metadata()).containsEntry("format", "pt");
             assertThat(c.names()).containsExactly("model.flipped");
             assertThat(c.tensor("model.flipped").isContiguous()).isTrue();
             assertThat(Bits.of(c.tensor("model.flipped"))).isEqualTo(SafeTensorsBytes.floats(1, 4, 2, 5, 3, 6));

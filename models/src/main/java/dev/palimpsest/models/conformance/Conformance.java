@@ -120,6 +120,11 @@ public final class Conformance {
             return runner.kinds().contains(kind)
                     ? ConformanceResult.of(runner.check(file))
                     : ConformanceResult.notImplemented(path, kind);
+        } catch (ArithmeticException e) {
+            return ConformanceResult.failed(
+                    path, kind, "its shapes, or those that its config asks for, are larger than any array can be");
+        } catch (OutOfMemoryError e) {
+            return ConformanceResult.failed(path, kind, "needs more memory than there is: " + e.getMessage());
         } catch (RuntimeException e) {
             // Whatever an evaluator stumbles over is a finding, and the other files are still to be checked.
             return ConformanceResult.failed(path, kind, e.getMessage() == null ? e.toString() : e.getMessage());

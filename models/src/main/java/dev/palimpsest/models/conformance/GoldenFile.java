@@ -24,7 +24,7 @@ public final class GoldenFile implements AutoCloseable {
     private final Checkpoint checkpoint;
     private final String kind;
     private final JsonObject config;
-    private final Tolerance.Close tolerance;
+    private final JsonObject tolerance;
     private final Set<String> inputs;
     private final Set<String> expected;
 
@@ -37,8 +37,7 @@ public final class GoldenFile implements AutoCloseable {
         }
         this.kind = metadata.getOrDefault("kind", "");
         this.config = JsonObject.parse(metadata.getOrDefault("config", "{}"), name + ", config");
-        JsonObject tol = JsonObject.parse(metadata.getOrDefault("tol", "{}"), name + ", tol");
-        this.tolerance = new Tolerance.Close(tol.number("rel_l2", 0), tol.number("max_abs", 0));
+        this.tolerance = JsonObject.parse(metadata.getOrDefault("tol", "{}"), name + ", tol");
         Set<String> in = new LinkedHashSet<>();
         Set<String> out = new LinkedHashSet<>();
         for (String key : checkpoint.names()) {
@@ -87,8 +86,14 @@ public final class GoldenFile implements AutoCloseable {
     }
 
     /// The tolerance that the file asks for on floating-point outputs.
+    ///
+    /// @throws IllegalArgumentException if it asks for none
     public Tolerance.Close tolerance() {
-        return tolerance;
+        if (!tolerance.has("rel_l2")) {
+            throw new IllegalArgumentException("its metadata has no \"tol\" that says how close floating-point tensors "
+                    + "must come, such as {\"rel_l2\": 1e-5, \"max_abs\": 1e-6}");
+        }
+        return new Tolerance.Close(tolerance.number("rel_l2"), tolerance.number("max_abs", 0));
     }
 
     /// Names of the inputs without their `in.`.

@@ -50,8 +50,9 @@ public record CausalVideoVaeConfig(
         }
         for (int channels : blockOutChannels) {
             if (normGroups < 1 || channels % normGroups != 0) {
-                throw new IllegalArgumentException("vae: norm_num_groups " + normGroups + " does not divide a width of "
-                        + channels + " channels; set the norm_num_groups that the model was made with");
+                throw new IllegalArgumentException(
+                        "vae: norm_num_groups " + normGroups + " does not divide a width of " + channels
+                                + " channels; set vae.norm_num_groups in config.json to what the model was made with");
             }
         }
         if (temporalScaleNum < 0 || temporalScaleNum > Math.min(blockOutChannels.size() - 1, 30)) {

@@ -1,6 +1,7 @@
 package dev.palimpsest.models.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -100,6 +101,41 @@ class ConformanceTest {
             assertThat(r.outcome()).isEqualTo(Outcome.FAIL);
             assertThat(r.problems()).singleElement().asString().contains("names no kind");
         });
+    }
+
+    @Test
+    void aFileThatDoesNotSayHowCloseItsNumbersMustComeFailsWithThatReason() throws IOException {
+        for (String tol : List.of("{}", "{\"max_abs\": 1}")) {
+            new SafeTensorsWriter()
+                    .metadata("kind", "test.double")
+                    .metadata("tol", tol)
+                    .add("in.x", floats(1, 2))
+                    .add("out.y", floats(2, 4))
+                    .write(folder.resolve("lax.safetensors"));
+            assertThat(check(folder)).singleElement().satisfies(r -> {
+                assertThat(r.outcome()).isEqualTo(Outcome.FAIL);
+                assertThat(r.problems()).singleElement().asString().startsWith("its metadata has no \"tol\"");
+            });
+        }
+    }
+
+    @Test
+    void shapesThatNoArrayCanHaveAreAFailureInWords() {
+        new SafeTensorsWriter()
+                .metadata("kind", "image.pil_resize")
+                .metadata("config", "{\"size_wh\": [50000, 50000]}")
+                .metadata("tol", "{\"rel_l2\": 1}")
+                .add("in.image", NdArray.of(Arena.ofAuto().allocate(12), DType.U8, Shape.of(2, 2, 3)))
+                .add("out.resized", floats(1))
+                .write(folder.resolve("huge.safetensors"));
+        List<ConformanceResult> results = new ArrayList<>();
+        assertThatCode(() -> new Conformance(Goldens.runner(), folder).check(List.of(folder), results::add))
+                .doesNotThrowAnyException();
+        assertThat(results)
+                .singleElement()
+                .satisfies(r -> assertThat(r.problems())
+                        .containsExactly(
+                                "its shapes, or those that its config asks for, are larger than any array can be"));
     }
 
     @Test

@@ -370,7 +370,7 @@ class CausalVideoVaeTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "{} | vae: norm_num_groups 32 does not divide a width of 4 channels; set the norm_num_groups that the model was made with",
+                "{} | vae: norm_num_groups 32 does not divide a width of 4 channels; set vae.norm_num_groups in config.json to what the model was made with",
                 "{'norm_num_groups': 2, 'act_fn': 'gelu'} | vae: act_fn gelu is not known; it must be silu",
                 "{'norm_num_groups': 2, 'scaling_factor': [1, 2]} | vae: scaling_factor has 2 numbers; it must have one, or one for each of the 4 latent channels",
                 "{'norm_num_groups': 2, 'scaling_factor': 0} | vae: scaling_factor must not be 0",
