@@ -26,6 +26,9 @@ public final class Checks {
     private static final Set<DType> INDICES = EnumSet.of(DType.I64, DType.I32);
     private static final Set<DType> OPAQUE = EnumSet.of(DType.F8_E4M3, DType.F8_E5M2);
 
+    /// Groups of weights that share a scale are a multiple of this.
+    private static final int GROUP_STEP = 32;
+
     private Checks() {}
 
     /// Guards [Kernels#matmul].
@@ -39,6 +42,45 @@ public final class Checks {
         require(sameLeading(a.shape(), b.shape(), 2), both, () -> "the leading axes differ");
         output(op, "the output", out, a.shape().with(-1, b.dim(-1)), F32, both);
         epilogue(op, epilogue, out, b.dim(-1), "the output columns");
+    }
+
+    /// Guards [Kernels#pack].
+    public static void pack(NdArray b, Arithmetic arithmetic, int groupSize) {
+        String op = "pack";
+        type(op, "the matrix", b, NARROW);
+        Supplier<String> where = () -> op + ": " + b.shape();
+        require(b.rank() == 2, where, () -> "the matrix must have the axes (K, N)");
+        require(
+                groupSize == 0
+                        || (arithmetic == Arithmetic.INT8_WEIGHT_ONLY && groupSize > 0 && groupSize % GROUP_STEP == 0),
+                where,
+                () -> "groups of " + groupSize + " elements are not a multiple of " + GROUP_STEP
+                        + ", or the arithmetic " + arithmetic + " has none");
+        require(
+                arithmetic != Arithmetic.INT8 || b.dim(0) <= Quantization.MAX_INNER,
+                where,
+                () -> "the 32-bit sums of " + arithmetic + " hold at most " + Quantization.MAX_INNER + " terms");
+    }
+
+    /// Guards products with a packed right side. That it belongs to the provider is the provider's to check.
+    public static void matmul(NdArray a, PackedMatrix b, NdArray out, Epilogue epilogue) {
+        String op = "matmul";
+        type(op, "the left side", a, NARROW);
+        int k = b.shape().dim(0);
+        int n = b.shape().dim(1);
+        Supplier<String> both = () -> op + ": " + a.shape() + " x packed " + b.shape();
+        require(a.rank() >= 2, both, () -> "the left side needs at least two axes");
+        require(a.dim(-1) == k, both, () -> "inner dimensions " + a.dim(-1) + " and " + k + " differ");
+        output(op, "the output", out, a.shape().with(-1, n), F32, both);
+        epilogue(op, epilogue, out, n, "the output columns");
+    }
+
+    /// The refusal of a packed matrix that another provider made.
+    ///
+    /// @param provider who was asked for the product
+    public static IllegalArgumentException foreign(String provider, PackedMatrix b) {
+        return new IllegalArgumentException(
+                "matmul: the right side " + b.shape() + " was not packed by the " + provider + " kernels");
     }
 
     /// Guards [Kernels#convolution].

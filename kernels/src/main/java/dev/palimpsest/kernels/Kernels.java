@@ -1,5 +1,7 @@
 package dev.palimpsest.kernels;
 
+import java.lang.foreign.Arena;
+
 /// Everything numerical that the engine asks of a processor, in terms of memory, shapes and strides.
 ///
 /// All arrays are given by the caller, outputs included; no op allocates an output or keeps a reference. Unless a
@@ -26,6 +28,28 @@ public interface Kernels {
     ///     needed)
     /// @param epilogue bias `(N)`, activation, gate, residual
     void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue);
+
+    /// Copies the right side of many products to come into the layout that [#matmul(NdArray, PackedMatrix, NdArray,
+    /// Epilogue)] reads; later changes of `b` are not seen.
+    ///
+    /// @param b `(K, N)`, floating; a linear layer's weight `(N, K)` is passed as its transposed view
+    /// @param arithmetic how the products are computed
+    /// @param groupSize elements of a column that share a scale, a multiple of 32, or 0 for one scale a column; other
+    ///     than 0 only for [Arithmetic#INT8_WEIGHT_ONLY]
+    /// @param arena where the copy lives, accessible to all threads (shared, automatic or global)
+    /// @throws IllegalArgumentException if the weights are to become integers and hold a NaN or an infinity, or there
+    ///     are more than [Quantization#MAX_INNER] rows for [Arithmetic#INT8]
+    PackedMatrix pack(NdArray b, Arithmetic arithmetic, int groupSize, Arena arena);
+
+    /// Matrix product with a packed right side, `out = epilogue(a b)`, in the arithmetic that it was packed for.
+    ///
+    /// @param a `(..., M, K)`, floating
+    /// @param b `(K, N)`, packed by this provider
+    /// @param out `(..., M, N)`, f32
+    /// @param epilogue bias `(N)`, activation, gate, residual
+    /// @throws IllegalArgumentException if another provider packed `b`
+    /// @throws IllegalStateException if the arena of `b` is closed
+    void matmul(NdArray a, PackedMatrix b, NdArray out, Epilogue epilogue);
 
     /// Convolution over time, rows and columns, `out = epilogue(input * weight)`; see [Convolution].
     ///

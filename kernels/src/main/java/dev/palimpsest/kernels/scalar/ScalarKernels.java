@@ -2,6 +2,7 @@ package dev.palimpsest.kernels.scalar;
 
 import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.Affine;
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.Attention;
 import dev.palimpsest.kernels.Binary;
 import dev.palimpsest.kernels.Checks;
@@ -10,9 +11,11 @@ import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.Reduction;
 import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Unary;
+import java.lang.foreign.Arena;
 
 /// The reference implementation: every op from its definition in plain loops on the calling thread.
 ///
@@ -31,6 +34,21 @@ public final class ScalarKernels implements Kernels {
     public void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue) {
         Checks.matmul(a, b, out, epilogue);
         ScalarMatmul.run(a, b, out, epilogue);
+    }
+
+    @Override
+    public PackedMatrix pack(NdArray b, Arithmetic arithmetic, int groupSize, Arena arena) {
+        Checks.pack(b, arithmetic, groupSize);
+        return ScalarPacked.of(b, arithmetic, groupSize, arena);
+    }
+
+    @Override
+    public void matmul(NdArray a, PackedMatrix b, NdArray out, Epilogue epilogue) {
+        if (!(b instanceof ScalarPacked packed)) {
+            throw Checks.foreign(name(), b);
+        }
+        Checks.matmul(a, b, out, epilogue);
+        packed.multiply(a, out, epilogue);
     }
 
     @Override

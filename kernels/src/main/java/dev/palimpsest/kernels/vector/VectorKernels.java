@@ -2,6 +2,7 @@ package dev.palimpsest.kernels.vector;
 
 import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.Affine;
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.Attention;
 import dev.palimpsest.kernels.Binary;
 import dev.palimpsest.kernels.Checks;
@@ -10,18 +11,20 @@ import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Reduction;
 import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.kernels.Unary;
 import dev.palimpsest.kernels.scalar.ScalarKernels;
+import java.lang.foreign.Arena;
 
 /// The provider on the Java Vector API: SIMD of whatever width the machine prefers, shared between the threads of a
 /// [Parallel].
 ///
-/// Every op computes with vectors whatever the strides of its arrays are, for f32, f16 and bf16 inputs. What is left to
-/// [ScalarKernels], on the calling thread:
+/// Every op computes with vectors whatever the strides of its arrays are, for f32, f16 and bf16 inputs. What is left
+/// to [ScalarKernels], on the calling thread:
 ///
 /// - `unary`, `binary`, `reduce` and `scatterAdd` of f64 and of integers, and comparisons of types other than f32, f16,
 /// bf16;
@@ -34,8 +37,7 @@ import dev.palimpsest.kernels.scalar.ScalarKernels;
 /// Sines and cosines of a chunk that has an argument beyond 1e5 are computed one by one by [Math].
 ///
 /// Results do not depend on the number of threads, nor on whether a loop is interpreted or compiled at the time. They
-/// do depend,
-/// in the last bits, on the vector width, because sums have as many chains as a vector has lanes.
+/// do depend, in the last bits, on the vector width, because sums have as many chains as a vector has lanes.
 public final class VectorKernels implements Kernels {
     private final Kernels scalar = new ScalarKernels();
     private final Parallel parallel;
@@ -97,6 +99,16 @@ public final class VectorKernels implements Kernels {
     @Override
     public void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue) {
         matmul.run(a, b, out, epilogue);
+    }
+
+    @Override
+    public PackedMatrix pack(NdArray b, Arithmetic arithmetic, int groupSize, Arena arena) {
+        return scalar.pack(b, arithmetic, groupSize, arena);
+    }
+
+    @Override
+    public void matmul(NdArray a, PackedMatrix b, NdArray out, Epilogue epilogue) {
+        scalar.matmul(a, b, out, epilogue);
     }
 
     @Override

@@ -14,6 +14,7 @@ public final class OpCases {
     public static List<OpCase> all() {
         return Stream.of(
                         MatmulCases.all(),
+                        PackedCases.all(),
                         ConvolutionCases.all(),
                         AttentionCases.all(),
                         NormCases.all(),
