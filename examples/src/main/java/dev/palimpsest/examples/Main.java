@@ -24,6 +24,8 @@ import picocli.CommandLine.Spec;
             GenerateCommand.class,
             InspectCommand.class,
             ConvertCommand.class,
+            RandomCheckpointCommand.class,
+            RandomInfinityCommand.class,
             GoldenCommand.class,
             DoctorCommand.class
         })

@@ -57,6 +57,18 @@ final class TorchGlobals {
     private final Map<String, TorchStorage.Key> storages = new LinkedHashMap<>();
     private long builtBytes;
 
+    /// The name in the module `torch` of the storages of a type.
+    ///
+    /// @throws IllegalArgumentException if PyTorch has none
+    static String storageType(DType dtype) {
+        for (Map.Entry<String, DType> type : STORAGES.entrySet()) {
+            if (type.getValue() == dtype) {
+                return type.getKey();
+            }
+        }
+        throw new IllegalArgumentException("PyTorch has no storages of " + dtype.label());
+    }
+
     /// Something that a pickle named.
     sealed interface Global {}
 
