@@ -58,7 +58,7 @@ public final class CheckpointException extends RuntimeException {
     }
 
     /// What an input or output error says, without the path, which the message has already.
-    static String describe(IOException e) {
+    public static String describe(IOException e) {
         String reason = e instanceof FileSystemException f ? f.getReason() : e.getMessage();
         return switch (e) {
             case ClosedByInterruptException _ -> "the thread was interrupted";

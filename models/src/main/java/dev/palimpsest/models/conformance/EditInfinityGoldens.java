@@ -7,9 +7,9 @@ import dev.palimpsest.models.editinfinity.BitLoss;
 import dev.palimpsest.models.editinfinity.BitwiseSelfCorrection;
 import dev.palimpsest.models.editinfinity.BitwiseSelfCorrection.Flips;
 import dev.palimpsest.models.editinfinity.BitwiseSelfCorrection.Lesson;
-import dev.palimpsest.models.editinfinity.Inversion;
-import dev.palimpsest.models.editinfinity.InversionSettings;
+import dev.palimpsest.models.editinfinity.InversionTrainer;
 import dev.palimpsest.models.editinfinity.LearnedPrompt;
+import dev.palimpsest.models.editinfinity.LearningSettings;
 import dev.palimpsest.models.editinfinity.Mask;
 import dev.palimpsest.models.editinfinity.Smoothing;
 import dev.palimpsest.models.editinfinity.SourceCodes;
@@ -172,9 +172,10 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
         for (String name : runs.names()) {
             JsonObject run = runs.object(name);
             InfinityTransformer model = transformer(file.weights());
-            Inversion inversion = new Inversion(model, layout, file.input("raw_features"), new TorchCpuRandom(0));
+            InversionTrainer trainer = new InversionTrainer(
+                    model, layout, file.input("raw_features"), BiasMode.EDITINFINITY, new TorchCpuRandom(0));
             int updates = file.expectedShape("out." + name + ".losses").dim(0);
-            InversionSettings settings = settings(run, run.has("r"));
+            LearningSettings settings = settings(run, run.has("r"));
             if (run.has("r")) {
                 Matcher source = LEARNED_BEFORE.matcher(run.text("text"));
                 if (!source.find()) {
@@ -185,13 +186,13 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
                 Lora lora = adapters(file, name, model, run);
                 TextFeatures longer = new LearnedPrompt(learned).appendedTo(text);
                 try (Journal journal = new Journal(name, "lora_grad_norms", lora, out)) {
-                    inversion.learnAdapters(lora, longer, updates, settings, journal, new Cancellation());
+                    trainer.learnAdapters(lora, longer, updates, settings, journal, new Cancellation());
                 }
             } else {
                 String start = name + (file.hasInput(name + ".embedding0_full") ? ".embedding0_full" : ".embedding0");
                 LearnedPrompt prompt = new LearnedPrompt(file.input(start).copy());
                 try (Journal journal = new Journal(name, "grad_norms", prompt, out)) {
-                    inversion.learnPrompt(prompt, text, updates, settings, journal, new Cancellation());
+                    trainer.learnPrompt(prompt, text, updates, settings, journal, new Cancellation());
                 }
                 out.put("out." + name + ".step" + updates + ".embedding_full", prompt.embedding());
             }
@@ -203,9 +204,9 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
         return out;
     }
 
-    static InversionSettings settings(JsonObject run, boolean adapters) {
+    static LearningSettings settings(JsonObject run, boolean adapters) {
         double[] betas = run.numbers("betas");
-        return (adapters ? InversionSettings.ADAPTERS : InversionSettings.PROMPT)
+        return (adapters ? LearningSettings.ADAPTERS : LearningSettings.PROMPT)
                 .withoutRandomness()
                 .withLoss(BitLoss.PROMPT.withKlWeight(run.number("kl_weight", 0)))
                 .withRate(run.number("lr"))
@@ -317,7 +318,7 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
     }
 
     /// Writes down what every update does.
-    static final class Journal implements Inversion.Listener, AutoCloseable {
+    static final class Journal implements InversionTrainer.Listener, AutoCloseable {
         private final String run;
         private final String norms;
         private final Map<String, Tensor> learned;

@@ -2,12 +2,13 @@ package dev.palimpsest.models.conformance;
 
 import dev.palimpsest.models.api.Cancellation;
 import dev.palimpsest.models.editinfinity.AttentionMap;
-import dev.palimpsest.models.editinfinity.Inversion;
+import dev.palimpsest.models.editinfinity.InversionTrainer;
 import dev.palimpsest.models.editinfinity.LearnedPrompt;
 import dev.palimpsest.models.editinfinity.Mask;
 import dev.palimpsest.models.editinfinity.Smoothing;
 import dev.palimpsest.models.editinfinity.SourceCodes;
 import dev.palimpsest.models.image.RgbImage;
+import dev.palimpsest.models.infinity.BiasMode;
 import dev.palimpsest.models.infinity.BsqVae;
 import dev.palimpsest.models.infinity.InfinityTransformer;
 import dev.palimpsest.models.infinity.MultiScaleBsq;
@@ -104,12 +105,13 @@ public final class EditSessionGoldens implements GoldenEvaluator {
         out.put("out.weight" + grid, kept);
 
         // learning
-        Inversion inversion = new Inversion(model, layout, features, new TorchCpuRandom(0));
+        InversionTrainer trainer =
+                new InversionTrainer(model, layout, features, BiasMode.EDITINFINITY, new TorchCpuRandom(0));
         LearnedPrompt prompt = LearnedPrompt.create(model.config().textChannels());
         TextFeatures described = text(texts, "ids.source_ins");
         JsonObject first = config.object("stage1");
         try (var journal = new EditInfinityGoldens.Journal("s1", "grad_norms", prompt, out)) {
-            inversion.learnPrompt(
+            trainer.learnPrompt(
                     prompt,
                     described,
                     first.int32("steps"),
@@ -120,7 +122,7 @@ public final class EditSessionGoldens implements GoldenEvaluator {
         JsonObject second = config.object("stage2");
         Lora lora = EditInfinityGoldens.adapters(file, "lora0", model, second);
         try (var journal = new EditInfinityGoldens.Journal("s2", "lora_grad_norms", lora, out)) {
-            inversion.learnAdapters(
+            trainer.learnAdapters(
                     lora,
                     prompt.appendedTo(described),
                     second.int32("steps"),

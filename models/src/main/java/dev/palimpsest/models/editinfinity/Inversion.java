@@ -1,182 +1,131 @@
 package dev.palimpsest.models.editinfinity;
 
-import dev.palimpsest.models.api.Cancellation;
-import dev.palimpsest.models.editinfinity.BitwiseSelfCorrection.Flips;
-import dev.palimpsest.models.editinfinity.BitwiseSelfCorrection.Lesson;
-import dev.palimpsest.models.infinity.BiasMode;
-import dev.palimpsest.models.infinity.InfinityTransformer;
-import dev.palimpsest.models.infinity.MultiScaleBsq;
+import dev.palimpsest.models.editinfinity.EditInfinityPipeline.Source;
+import dev.palimpsest.models.image.RgbImage;
 import dev.palimpsest.models.infinity.PictureLayout;
-import dev.palimpsest.models.infinity.TextFeatures;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
-import dev.palimpsest.tensor.autograd.Gradients;
-import dev.palimpsest.tensor.autograd.Tape;
 import dev.palimpsest.tensor.nn.Lora;
-import dev.palimpsest.tensor.nn.Parameter;
-import dev.palimpsest.tensor.nn.Training;
-import dev.palimpsest.tensor.optim.AdamW;
-import dev.palimpsest.tensor.optim.GradientClipping;
-import dev.palimpsest.tensor.random.RandomSource;
+import java.awt.image.BufferedImage;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Supplier;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
-/// Learns what makes a transformer say the bits of one picture (arXiv 2510.20217, image inversion): first a
-/// [LearnedPrompt] behind the text that describes it, then low-rank adapters of the feed-forward layers.
+/// A picture that a model has learned, ready to be rewritten: its bits, the learned prompt and the learned adapters.
 ///
-/// The bits themselves are exact and need no learning: they are what the quantiser says of the picture. What is
-/// learned makes them likely, so that a picture from another text starts from a model that knows this one.
-public final class Inversion {
-    /// The layers that the original adapts: both of the feed-forward part of every block.
-    public static final List<String> ADAPTED_LAYERS = List.of("*.ffn.fc1", "*.ffn.fc2");
+/// It can be rewritten as often as one likes, saved, and opened again with [EditInfinity#open]. It belongs to the
+/// model that learned it and must be closed before that.
+public final class Inversion implements AutoCloseable {
+    private final EditInfinity editor;
+    private final InversionDescription description;
+    private final RgbImage picture;
+    private final Scope scope;
+    private final Learned learned;
 
-    private final InfinityTransformer model;
-    private final PictureLayout layout;
-    private final Tensor features; // (1, channels, H, W)
-    private final BitwiseSelfCorrection correction;
-    private final RandomSource random;
-
-    /// The inversion of a picture.
+    /// What an inversion consists of.
     ///
-    /// @param features what the encoder says of the picture, before quantising, `(1, channels, H, W)`
-    /// @param random where wrong bits and everything that is left out come from
-    /// @throws IllegalArgumentException if there is more than one picture
-    public Inversion(InfinityTransformer model, PictureLayout layout, Tensor features, RandomSource random) {
-        if (features.rank() != 4 || features.dim(0) != 1) {
-            throw new IllegalArgumentException(
-                    "inversion: the latent " + features.shape() + " needs the axes (1, channels, H, W)");
-        }
-        this.model = model;
-        this.layout = layout;
-        this.features = features;
-        this.random = random;
-        this.correction = new BitwiseSelfCorrection(
-                new MultiScaleBsq(model.config().latentChannels()),
-                model.config().patch());
-    }
-
-    /// Hears of every update.
-    @FunctionalInterface
-    public interface Listener {
-        /// Called after an update.
-        ///
-        /// @param update its number, from 1
-        /// @param loss before the update
-        /// @param gradientNorm of all gradients together, before they are bounded
-        void updated(int update, double loss, double gradientNorm);
-
-        /// Called before an update with the gradients as they are, not yet bounded. They live until this returns.
-        ///
-        /// @param update its number, from 1
-        default void differentiated(int update, Gradients gradients) {}
-    }
-
-    /// Teaches a prompt, which is overwritten; everything else stays as it is.
-    ///
-    /// @param text features of the source prompt with its instruction, of one text
-    /// @param updates how many
-    /// @param cancellation looked at before every block
-    /// @throws java.util.concurrent.CancellationException if the cancellation was used; the prompt then is that of the
-    ///     last update
-    public void learnPrompt(
-            LearnedPrompt prompt,
-            TextFeatures text,
-            int updates,
-            InversionSettings settings,
-            Listener listener,
-            Cancellation cancellation) {
-        learn(List.of(prompt.embedding()), () -> prompt.appendedTo(text), updates, settings, listener, cancellation);
-    }
-
-    /// Teaches adapters, which are overwritten; everything else stays as it is. They must be attached to the model.
-    ///
-    /// @param text features of the source prompt with its instruction, followed by the learned prompt if there is one,
-    ///     of one text
-    /// @param updates how many
-    /// @param cancellation looked at before every block
-    /// @throws java.util.concurrent.CancellationException if the cancellation was used; the adapters then are those of
-    ///     the last update
-    public void learnAdapters(
-            Lora adapters,
-            TextFeatures text,
-            int updates,
-            InversionSettings settings,
-            Listener listener,
-            Cancellation cancellation) {
-        learn(
-                adapters.parameters().values().stream().map(Parameter::value).toList(),
-                () -> text,
-                updates,
-                settings,
-                listener,
-                cancellation);
-    }
-
-    private void learn(
-            List<Tensor> learned,
-            Supplier<TextFeatures> text,
-            int updates,
-            InversionSettings settings,
-            Listener listener,
-            Cancellation cancellation) {
-        Scope.run(() -> {
-            AdamW optimiser = new AdamW(learned, settings.optimiser());
-            for (int i = 1; i <= updates; i++) {
-                int update = i;
-                Scope.run(() -> {
-                    update(learned, text, optimiser, update, settings, listener, cancellation);
-                    return null;
-                });
+    /// @param source what is known of the picture
+    /// @param prompt rows that follow its prompt, or null if none were learned
+    /// @param adapters not attached, or null if none were learned
+    record Learned(
+            Source source,
+            @Nullable LearnedPrompt prompt,
+            @Nullable Lora adapters) implements Scope.Holder {
+        @Override
+        public Iterable<Tensor> tensors() {
+            List<Tensor> all = new ArrayList<>();
+            for (Scope.Holder part :
+                    Stream.of(source, prompt, adapters).filter(Objects::nonNull).toList()) {
+                part.tensors().forEach(all::add);
             }
-            return null;
-        });
-    }
-
-    private void update(
-            List<Tensor> learned,
-            Supplier<TextFeatures> text,
-            AdamW optimiser,
-            int update,
-            InversionSettings settings,
-            Listener listener,
-            Cancellation cancellation) {
-        Flips flips =
-                settings.flips() == 0 ? Flips.NONE : Flips.random(settings.flips(), settings.flippedScales(), random);
-        Lesson lesson = correction.lesson(features, layout.schedule(), flips);
-        boolean textless = settings.textDropout() > 0 && isDrawn(settings.textDropout());
-        try (Tape tape = new Tape()) {
-            learned.forEach(tape::watch);
-            Tensor loss = Training.run(
-                    random,
-                    () -> tape.record(() -> {
-                        TextFeatures seen = textless ? withoutText(text.get()) : text.get();
-                        Tensor logits = model.forward(
-                                lesson.inputs(),
-                                model.condition(seen, BiasMode.EDITINFINITY),
-                                layout,
-                                settings.dropPath(),
-                                cancellation); // (1, L, 2 d)
-                        return settings.loss().of(logits, lesson.bits(), layout.schedule());
-                    }));
-            double value = loss.item();
-            Gradients gradients = tape.backward(loss);
-            listener.differentiated(update, gradients);
-            double norm = GradientClipping.byGlobalNorm(gradients, settings.clipNorm());
-            optimiser.step(gradients, settings.rate());
-            listener.updated(update, value, norm);
+            return all;
         }
     }
 
-    private boolean isDrawn(double probability) {
-        float[] uniform = new float[1];
-        random.rand(uniform);
-        return uniform[0] < probability;
+    /// @param scope in which the tensors of `learned` live; it ends with this inversion
+    Inversion(EditInfinity editor, InversionDescription description, RgbImage picture, Scope scope, Learned learned) {
+        this.editor = editor;
+        this.description = description;
+        this.picture = picture;
+        this.scope = scope;
+        this.learned = learned;
     }
 
-    /// The features that stand for no text, in the place of a text on which they do not depend. The text still takes
-    /// part, so that there is a gradient by what was learned, which is zero.
-    private TextFeatures withoutText(TextFeatures text) {
-        Tensor none = model.unconditional(text.lengths()).rows(); // (N, text channels)
-        return new TextFeatures(text.rows().mul(0.0).add(none), text.lengths());
+    /// The prompt that describes the picture, as it was given.
+    public String prompt() {
+        return description.prompt();
+    }
+
+    /// The scales of the pictures that are made from it.
+    public PictureLayout layout() {
+        return description.layout();
+    }
+
+    /// What it was made of: the fields of its `inversion.json`, texts, numbers and truth values.
+    public Map<String, Object> settings() {
+        return description.fields();
+    }
+
+    /// The picture as it was given.
+    public BufferedImage source() {
+        return picture.toBufferedImage();
+    }
+
+    /// The picture as its bits alone give it back, in the size of rewritten pictures: what stays of it where nothing
+    /// changes.
+    public BufferedImage reconstruction() {
+        return editor.pipeline().picture(learned.source.sum()).toBufferedImage();
+    }
+
+    /// The bits of the picture and what follows from them. They live as long as this inversion.
+    public Source bits() {
+        return learned.source;
+    }
+
+    /// The learned rows, or null if none were learned. They live as long as this inversion.
+    public @Nullable LearnedPrompt learnedPrompt() {
+        return learned.prompt;
+    }
+
+    /// The learned adapters, or null if none were learned. They live as long as this inversion and are in the model
+    /// only while it rewrites.
+    public @Nullable Lora adapters() {
+        return learned.adapters;
+    }
+
+    /// Makes the picture again, from another prompt.
+    ///
+    /// @param prompt what the picture should show, in words: the whole picture, not only the change
+    /// @param area which part may change
+    /// @throws IllegalArgumentException if the prompt is blank or too long, an option does not fit the model, or words
+    ///     that say what may change are not in the prompt they are looked for in
+    /// @throws java.util.concurrent.CancellationException if the options' cancellation was used
+    public Rewritten rewrite(String prompt, EditArea area, RewriteOptions options) {
+        return editor.rewrite(this, prompt, area, options);
+    }
+
+    /// Writes this inversion to a folder, which is finished only when all of it is there.
+    ///
+    /// @param folder a new or empty one, or one that holds the same inversion
+    /// @throws IllegalArgumentException if it holds something else
+    /// @throws dev.palimpsest.weights.CheckpointException if it cannot be written
+    public void save(Path folder) {
+        InversionFolder files = InversionFolder.begin(folder, description, picture);
+        files.bits(() -> learned.source.bits());
+        files.finish(learned.prompt, learned.adapters);
+    }
+
+    InversionDescription description() {
+        return description;
+    }
+
+    /// Gives back the memory.
+    @Override
+    public void close() {
+        scope.close();
     }
 }

@@ -3,6 +3,7 @@ package dev.palimpsest.models.editinfinity;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.models.image.RgbImage;
 import dev.palimpsest.tensor.Tensor;
+import java.awt.image.BufferedImage;
 import java.util.Arrays;
 
 /// Which pixels of a picture may change. In masks that are pictures, black may change and white stays.
@@ -14,6 +15,16 @@ public final class Mask {
 
     /// Share of a block's pixels that must be marked for the block to be.
     private static final double BLOCK_SHARE = 0.2;
+
+    /// Which pixels belong to a block where a side of the mask does not divide into blocks. Where it does, there is no
+    /// difference.
+    public enum Blocks {
+        /// All blocks are of the same whole number of pixels, rounded (half to even), as in the original. They drift
+        /// away from the pixels they stand for: the last ones repeat the border, or the border is left out.
+        ROUNDED,
+        /// Every block has the pixels it stands for, and shares those on its border with its neighbours.
+        EXACT
+    }
 
     private final int height;
     private final int width;
@@ -120,28 +131,51 @@ public final class Mask {
         return (int) ((2L * i + 1) * from / (2L * to));
     }
 
-    /// The blocks of this mask that may change: those of whose pixels at least a fifth may.
-    ///
-    /// As in the original, all blocks are of the same whole number of pixels, rounded (half to even). So if a side
-    /// does not divide, they drift away from the pixels they stand for: the last ones repeat the border or the border
-    /// is left out.
+    /// The blocks of this mask that may change, as the original cuts it into [Blocks#ROUNDED].
     ///
     /// @param rows number of blocks from top to bottom
     /// @param columns number of blocks from left to right
     public Mask blocks(int rows, int columns) {
-        int blockHeight = (int) Math.rint((double) height / rows);
-        int blockWidth = (int) Math.rint((double) width / columns);
+        return blocks(rows, columns, Blocks.ROUNDED);
+    }
+
+    /// The blocks of this mask that may change: those of whose pixels at least a fifth may.
+    ///
+    /// @param rows number of blocks from top to bottom
+    /// @param columns number of blocks from left to right
+    /// @param cut which pixels belong to a block
+    public Mask blocks(int rows, int columns, Blocks cut) {
         boolean[] blocks = new boolean[Math.multiplyExact(rows, columns)];
         for (int i = 0; i < rows; i++) {
-            int top = Math.min(i * blockHeight, height - 1);
-            int bottom = Math.max(top + 1, Math.min((i + 1) * blockHeight, height));
+            int top = begin(cut, i, rows, height);
+            int bottom = end(cut, i, rows, height);
             for (int j = 0; j < columns; j++) {
-                int left = Math.min(j * blockWidth, width - 1);
-                int right = Math.max(left + 1, Math.min((j + 1) * blockWidth, width));
+                int left = begin(cut, j, columns, width);
+                int right = end(cut, j, columns, width);
                 blocks[i * columns + j] = share(top, bottom, left, right) >= BLOCK_SHARE;
             }
         }
         return new Mask(rows, columns, blocks);
+    }
+
+    private static int begin(Blocks cut, int block, int blocks, int pixels) {
+        return switch (cut) {
+            case ROUNDED -> Math.min(block * rounded(pixels, blocks), pixels - 1);
+            case EXACT -> (int) ((long) block * pixels / blocks);
+        };
+    }
+
+    private static int end(Blocks cut, int block, int blocks, int pixels) {
+        return switch (cut) {
+            case ROUNDED ->
+                Math.max(
+                        begin(cut, block, blocks, pixels) + 1, Math.min((block + 1) * rounded(pixels, blocks), pixels));
+            case EXACT -> (int) Math.ceilDiv((block + 1L) * pixels, (long) blocks);
+        };
+    }
+
+    private static int rounded(int pixels, int blocks) {
+        return (int) Math.rint((double) pixels / blocks);
     }
 
     private double share(int top, int bottom, int left, int right) {
@@ -161,6 +195,17 @@ public final class Mask {
         int[] values = new int[edited.length];
         Arrays.setAll(values, i -> edited[i] ? 1 : 0);
         return Tensor.of(values, height, width).to(DType.U8);
+    }
+
+    /// This mask as a picture: black where a pixel may change, white where it stays.
+    public BufferedImage toImage() {
+        BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+        for (int y = 0; y < height; y++) {
+            for (int x = 0; x < width; x++) {
+                image.setRGB(x, y, isEdited(y, x) ? 0 : 0xffffff);
+            }
+        }
+        return image;
     }
 
     /// This mask as a grey picture.

@@ -37,19 +37,29 @@ public record Smoothing(double inner, double outer, boolean hardIfLarge) {
         }
     }
 
-    /// The share of the source at each position of a latent.
+    /// The share of the source at each position of a latent, with the mask cut as in the original.
     ///
     /// @param rows the latent's
     /// @param columns the latent's
     /// @return `(rows, columns)`; ones if nothing may change
     public Tensor weights(Mask mask, int rows, int columns) {
-        Mask marked = mask.blocks(rows, columns);
+        return weights(mask, rows, columns, Mask.Blocks.ROUNDED);
+    }
+
+    /// The share of the source at each position of a latent.
+    ///
+    /// @param rows the latent's
+    /// @param columns the latent's
+    /// @param cut which pixels of the mask belong to a position
+    /// @return `(rows, columns)`; ones if nothing may change
+    public Tensor weights(Mask mask, int rows, int columns, Mask.Blocks cut) {
+        Mask marked = mask.blocks(rows, columns, cut);
         float[] weights = new float[Math.multiplyExact(rows, columns)];
         if (marked.count() == 0) {
             Arrays.fill(weights, 1);
         } else {
-            boolean hard =
-                    hardIfLarge && mask.blocks(COARSE_BLOCKS, COARSE_BLOCKS).count() >= LARGE;
+            boolean hard = hardIfLarge
+                    && mask.blocks(COARSE_BLOCKS, COARSE_BLOCKS, cut).count() >= LARGE;
             int[] distances = distances(marked);
             for (int i = 0; i < weights.length; i++) {
                 double way = hard ? (distances[i] > inner ? 1 : 0) : (distances[i] - inner) / (outer - inner);

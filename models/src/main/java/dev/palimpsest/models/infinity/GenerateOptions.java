@@ -79,18 +79,26 @@ public record GenerateOptions(
     ///     `text_bias_mode_generate`, all of them optional
     /// @throws IllegalArgumentException if a setting is not supported
     public static GenerateOptions of(JsonObject settings) {
-        BitSampling sampling = DEFAULTS.sampling;
-        return DEFAULTS.withSeed(settings.integer("seed", DEFAULTS.seed))
-                .withSize(PictureSize.of(settings.text("pn", DEFAULTS.size.label())))
-                .withHeightToWidth(settings.number("h_div_w_template", DEFAULTS.heightToWidth))
+        return of(settings, DEFAULTS);
+    }
+
+    /// What a model folder asks for, as the other [#of] says.
+    ///
+    /// @param absent what holds where the folder is silent
+    /// @throws IllegalArgumentException if a setting is not supported
+    public static GenerateOptions of(JsonObject settings, GenerateOptions absent) {
+        BitSampling sampling = absent.sampling;
+        return absent.withSeed(settings.integer("seed", absent.seed))
+                .withSize(PictureSize.of(settings.text("pn", absent.size.label())))
+                .withHeightToWidth(settings.number("h_div_w_template", absent.heightToWidth))
                 .withSampling(new BitSampling(
                         list(settings, "cfg", Number::doubleValue, sampling.guidance()),
                         list(settings, "tau", Number::doubleValue, sampling.temperature()),
                         list(settings, "cfg_insertion_layer", Number::intValue, sampling.guidanceLayers()),
                         settings.int32("top_k", sampling.topK()),
                         settings.number("top_p", sampling.topP())))
-                .withBiases(BiasMode.of(settings.text("text_bias_mode_generate", DEFAULTS.biases.label())))
-                .withPositivePrompt(InfinityConfig.flag(settings, "enable_positive_prompt", DEFAULTS.positivePrompt));
+                .withBiases(BiasMode.of(settings.text("text_bias_mode_generate", absent.biases.label())))
+                .withPositivePrompt(InfinityConfig.flag(settings, "enable_positive_prompt", absent.positivePrompt));
     }
 
     /// A number, or a list of them.

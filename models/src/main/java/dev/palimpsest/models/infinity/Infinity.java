@@ -144,21 +144,34 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
     /// @throws IllegalArgumentException if the prompt is blank or an option does not fit the model
     /// @throws java.util.concurrent.CancellationException if the options' cancellation was used
     public GenerationRequest request(String prompt, GenerateOptions options) {
-        if (prompt.isBlank()) {
-            throw new IllegalArgumentException("the prompt is empty; say what the picture should show");
-        }
+        requireText(prompt);
         check(options);
         String text = options.positivePrompt() ? PromptText.withPositivePrompt(prompt) : prompt;
-        TextFeatures features = encode("encode prompt", text, options); // (N, width)
+        return request(encode("encode prompt", text, options), options);
+    }
+
+    /// What [#make] is asked for a text that is encoded already.
+    ///
+    /// @param text of one text, `(N, width)`
+    /// @throws IllegalArgumentException if an option does not fit the model
+    /// @throws java.util.concurrent.CancellationException if the options' cancellation was used
+    public GenerationRequest request(TextFeatures text, GenerateOptions options) {
+        check(options);
         TextFeatures negative = options.negativePrompt().isBlank()
                 ? null
                 : encode("encode negative prompt", options.negativePrompt(), options); // (N', width)
         return GenerationRequest.of(
-                        features, options.layout(), BitDraw.from(options.noise().from(options.seed())))
+                        text, options.layout(), BitDraw.from(options.noise().from(options.seed())))
                 .withNegative(negative)
                 .withBiases(options.biases())
                 .withSampling(options.sampling())
                 .withCancellation(options.cancellation());
+    }
+
+    private static void requireText(String prompt) {
+        if (prompt.isBlank()) {
+            throw new IllegalArgumentException("the prompt is empty; say what the picture should show");
+        }
     }
 
     private TextFeatures encode(String stage, String text, GenerateOptions options) {

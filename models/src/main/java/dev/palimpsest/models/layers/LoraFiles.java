@@ -26,13 +26,17 @@ public final class LoraFiles {
     ///
     /// @throws CheckpointException if that fails
     public static void save(Lora lora, Path file) {
-        SafeTensorsWriter writer = new SafeTensorsWriter()
-                .metadata("format", "pt")
-                .metadata(ALPHA, Double.toString(lora.settings().alpha()))
+        SafeTensorsWriter writer = new SafeTensorsWriter().metadata("format", "pt");
+        add(lora, writer);
+        writer.write(file);
+    }
+
+    /// Adds adapters to a file that holds other things too.
+    public static void add(Lora lora, SafeTensorsWriter writer) {
+        writer.metadata(ALPHA, Double.toString(lora.settings().alpha()))
                 .metadata(RANK, Integer.toString(lora.settings().rank()));
         lora.parameters()
                 .forEach((name, parameter) -> writer.add(name, parameter.value().array()));
-        writer.write(file);
     }
 
     /// Reads adapters for a model; they are not attached yet and belong to the current scope.

@@ -6,31 +6,22 @@ import static org.assertj.core.api.Assertions.within;
 import static org.assertj.core.api.Assertions.withinPercentage;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.palimpsest.models.api.Cancellation;
-import dev.palimpsest.models.editinfinity.EditInfinity.Source;
+import dev.palimpsest.models.editinfinity.InvertOptions.Stage;
 import dev.palimpsest.models.image.ImageFiles;
 import dev.palimpsest.models.image.RgbImage;
-import dev.palimpsest.models.infinity.BitDraw;
 import dev.palimpsest.models.infinity.BitSampling;
-import dev.palimpsest.models.infinity.BsqVae;
-import dev.palimpsest.models.infinity.GenerationRequest;
-import dev.palimpsest.models.infinity.InfinityTransformer;
-import dev.palimpsest.models.infinity.PictureLayout;
-import dev.palimpsest.models.infinity.PictureSize;
-import dev.palimpsest.models.infinity.T5Encoder;
+import dev.palimpsest.models.infinity.GenerateOptions;
 import dev.palimpsest.models.json.JsonObject;
-import dev.palimpsest.models.layers.LoraFiles;
-import dev.palimpsest.models.text.T5Tokenizer;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.nn.Lora;
-import dev.palimpsest.tensor.random.TorchCpuRandom;
 import dev.palimpsest.weights.Checkpoint;
-import java.io.IOException;
+import java.awt.image.BufferedImage;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -40,228 +31,268 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Whole runs from a picture to the edited one with a tiny model in the released file formats, which lies beside the
-/// project.
+/// project: inverted once, and everything compared with what the original made.
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class EditInfinityTinyTest {
     private static final Path FOLDER = Path.of("../../shared/data/checkpoints/infinity-tiny");
     private static final Path EXAMPLE = FOLDER.resolve("example");
-    private static final PictureLayout LAYOUT = PictureLayout.of(1, PictureSize.P_0_06M);
 
-    private final List<Checkpoint> open = new ArrayList<>();
-    private InfinityTransformer model;
+    @TempDir
+    private static Path temporary;
+
     private EditInfinity edit;
-    private RgbImage picture;
+    private Inversion inversion;
 
     @BeforeAll
-    void load() throws IOException {
+    void invert() {
         assumeTrue(Files.isDirectory(FOLDER), () -> FOLDER + " is absent");
-        model = InfinityTransformer.load(
-                checkpoint("infinity_2b_reg.pth"), JsonObject.read(FOLDER.resolve("config.json")));
-        edit = new EditInfinity(
-                model,
-                BsqVae.load(checkpoint("infinity_vae_d32reg.pth")),
-                T5Encoder.load(checkpoint("flan-t5-xl"), JsonObject.read(FOLDER.resolve("flan-t5-xl/config.json"))),
-                T5Tokenizer.load(FOLDER.resolve("flan-t5-xl/spiece.model")));
-        picture = ImageFiles.read(EXAMPLE.resolve("source.png"));
+        edit = EditInfinity.load(FOLDER);
+        JsonObject run = run("invert");
+        Losses losses = new Losses(run);
+        inversion = edit.invert(
+                picture("source.png"),
+                run.text("prompt"),
+                options(edit.invertOptions(), run).withListener(losses),
+                temporary.resolve("inversion"));
+        losses.check();
     }
 
     @AfterAll
     void close() {
-        open.forEach(Checkpoint::close);
+        if (edit != null) {
+            inversion.close();
+            edit.close();
+        }
     }
 
-    private Checkpoint checkpoint(String name) {
-        Checkpoint checkpoint = Checkpoint.open(FOLDER.resolve(name));
-        open.add(checkpoint);
-        return checkpoint;
+    private static BufferedImage picture(String name) {
+        return ImageFiles.read(EXAMPLE.resolve(name)).toBufferedImage();
     }
 
     private static JsonObject run(String name) {
-        for (Object run : JsonObject.read(EXAMPLE.resolve("run.json")).list("runs")) {
-            if (run instanceof JsonObject json && json.text("name").equals(name)) {
-                return json;
-            }
-        }
-        throw new AssertionError("there is no run " + name);
+        return JsonObject.read(EXAMPLE.resolve("run.json")).list("runs").stream()
+                .map(JsonObject.class::cast)
+                .filter(run -> run.text("name").equals(name))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    private static InvertOptions options(InvertOptions folder, JsonObject run) {
+        JsonObject first = run.object("stage1");
+        JsonObject second = run.object("stage2");
+        return folder.withUpdates(first.int32("updates"), second.int32("updates"))
+                .withPrompt(settings(folder.prompt(), run, first))
+                .withAdapters(settings(folder.adapters(), run, second))
+                .withLora(new Lora.Settings(second.int32("r"), second.number("alpha"), run.number("lora_dropout")))
+                .withAdapterStart(EXAMPLE.resolve(second.text("initial")));
+    }
+
+    private static LearningSettings settings(LearningSettings defaults, JsonObject run, JsonObject stage) {
+        return defaults.over(run)
+                .withRate(stage.number("lr"))
+                .withLoss(defaults.loss().withKlWeight(stage.number("kl_weight", 0)));
     }
 
     private static double distance(Tensor a, Tensor b) {
         return Math.sqrt(a.sub(b).square().sum().item() / b.square().sum().item());
     }
 
-    private static GenerationRequest request(JsonObject run, EditInfinity edit, LearnedPrompt prompt) {
-        return GenerationRequest.of(
-                        edit.text(run.text("prompt"), prompt, new Cancellation()),
-                        LAYOUT,
-                        BitDraw.from(new TorchCpuRandom(1)))
-                .withSampling(BitSampling.defaults()
+    @Test
+    void theFoldersSettingsAreTheDefaults() {
+        JsonObject run = run("rewrite");
+        RewriteOptions options = edit.rewriteOptions();
+        assertThat(options.generation().sampling())
+                .isEqualTo(BitSampling.defaults()
                         .withGuidance(run.number("cfg"))
                         .withTemperature(run.number("tau"))
                         .withTopK(run.int32("top_k"))
                         .withTopP(run.number("top_p")));
+        assertThat(options.generation().biases().label()).isEqualTo(run.text("bias_mode"));
+        assertThat(edit.invertOptions().size().label()).isEqualTo(run.text("pn"));
+        assertThat(edit.invertOptions().instruction()).isEqualTo(run.text("instruction"));
     }
 
     @Test
     void aPictureHasTheOriginalsBits() {
         Scope.run(() -> {
-            Source source = edit.source(picture, LAYOUT);
             try (Checkpoint expected = Checkpoint.open(EXAMPLE.resolve("expected_source_codes.safetensors"))) {
-                for (int k = 0; k < LAYOUT.schedule().size(); k++) {
-                    assertThat(source.bits().get(k).toLongArray())
+                List<Tensor> bits = inversion.bits().bits();
+                assertThat(bits).hasSize(7);
+                for (int k = 0; k < bits.size(); k++) {
+                    assertThat(bits.get(k).toLongArray())
                             .isEqualTo(Tensor.borrow(expected.tensor("bits_" + k), "bits")
                                     .toLongArray());
+                    assertThat(inversion.bits().codes().codes().get(k).toFloatArray())
+                            .containsExactly(
+                                    Tensor.borrow(expected.tensor("each_scale_code_" + k), "codes")
+                                            .toFloatArray(),
+                                    within(1e-6f));
+                }
+            }
+            return null;
+        });
+        assertSimilar(inversion.reconstruction(), picture("expected_reconstruction.png"));
+    }
+
+    @Test
+    void bothStagesLearnWhatTheOriginalLearns() {
+        Scope.run(() -> {
+            try (Checkpoint expected = Checkpoint.open(EXAMPLE.resolve("expected_inversion.safetensors"));
+                    Checkpoint written = Checkpoint.open(temporary.resolve("inversion/learned.safetensors"))) {
+                assertThat(written.names()).containsExactlyInAnyOrderElementsOf(expected.names());
+                for (String name : expected.names()) {
+                    assertThat(distance(
+                                    Tensor.borrow(written.tensor(name), name),
+                                    Tensor.borrow(expected.tensor(name), name)))
+                            .as(name)
+                            .isLessThan(name.equals("text_embedding_offset") ? 1e-3 : 2e-3);
                 }
             }
             return null;
         });
     }
 
-    @Test
-    void bothStagesLearnWhatTheOriginalLearns(@TempDir Path folder) {
-        JsonObject run = run("invert");
-        Scope.run(() -> {
-            Inversion inversion = edit.inversion(edit.source(picture, LAYOUT), new TorchCpuRandom(1));
-            JsonObject first = run.object("stage1");
-            LearnedPrompt learned = LearnedPrompt.create(model.config().textChannels());
-            Losses losses = new Losses(first);
-            inversion.learnPrompt(
-                    learned,
-                    edit.text(run.text("prompt"), null, new Cancellation()),
-                    first.int32("updates"),
-                    settings(InversionSettings.PROMPT, first),
-                    losses,
-                    new Cancellation());
-            losses.check();
-            Path promptFile = folder.resolve("prompt.safetensors");
-            InversionFiles.save(learned, promptFile);
-            LearnedPrompt prompt = InversionFiles.load(promptFile);
-
-            JsonObject second = run.object("stage2");
-            Lora lora = LoraFiles.load(
-                            model,
-                            EXAMPLE.resolve(second.text("initial")),
-                            new Lora.Settings(second.int32("r"), second.number("alpha"), 0))
-                    .attach();
-            losses = new Losses(second);
-            try {
-                inversion.learnAdapters(
-                        lora,
-                        edit.text(run.text("prompt"), prompt, new Cancellation()),
-                        second.int32("updates"),
-                        settings(InversionSettings.ADAPTERS, second),
-                        losses,
-                        new Cancellation());
-            } finally {
-                lora.detach();
-            }
-            losses.check();
-            try (Checkpoint expected = Checkpoint.open(EXAMPLE.resolve(run.text("expected_inversion")))) {
-                assertThat(distance(
-                                prompt.embedding(),
-                                Tensor.borrow(expected.tensor("text_embedding_offset"), "expected")))
-                        .isLessThan(1e-3);
-                lora.parameters()
-                        .forEach((name, p) -> assertThat(
-                                        distance(p.value(), Tensor.borrow(expected.tensor(name), name)))
-                                .as(name)
-                                .isLessThan(2e-3));
-            }
-            return null;
-        });
-    }
-
-    private static InversionSettings settings(InversionSettings defaults, JsonObject stage) {
-        return defaults.withoutRandomness()
-                .withRate(stage.number("lr"))
-                .withLoss(defaults.loss().withKlWeight(stage.number("kl_weight", 0)));
-    }
-
     /// Losses and norms beside those of the original.
-    private static final class Losses implements Inversion.Listener {
-        private final double[] losses;
-        private final double[] norms;
+    private static final class Losses implements InvertOptions.Listener {
+        private final JsonObject run;
         private int seen;
 
-        Losses(JsonObject stage) {
-            losses = stage.numbers("losses");
-            norms = stage.numbers("gradient_norms_before_clipping");
+        Losses(JsonObject run) {
+            this.run = run;
         }
 
         @Override
-        public void updated(int update, double loss, double gradientNorm) {
-            assertThat(loss).isCloseTo(losses[update - 1], withinPercentage(0.01));
-            assertThat(gradientNorm).isCloseTo(norms[update - 1], withinPercentage(0.1));
-            seen = update;
+        public void updated(Stage stage, int update, double loss, double gradientNorm) {
+            JsonObject expected = run.object(stage == Stage.PROMPT ? "stage1" : "stage2");
+            assertThat(loss).isCloseTo(expected.numbers("losses")[update - 1], withinPercentage(0.01));
+            assertThat(gradientNorm)
+                    .isCloseTo(expected.numbers("gradient_norms_before_clipping")[update - 1], withinPercentage(0.1));
+            seen++;
         }
 
         void check() {
-            assertThat(seen).isEqualTo(losses.length);
+            assertThat(seen).isEqualTo(6);
         }
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"rewrite", "rewrite_user", "rewrite_auto"})
     void anInvertedPictureIsRewrittenAsTheOriginalDoes(String name) {
-        JsonObject run = run(name);
-        RgbImage original = ImageFiles.read(EXAMPLE.resolve(run.text("expected_image")));
-        Scope.run(() -> {
-            Path inversion = EXAMPLE.resolve("expected_inversion.safetensors");
-            LearnedPrompt prompt = InversionFiles.load(inversion);
-            Source source = edit.source(picture, LAYOUT);
-            GenerationRequest request = request(run, edit, prompt);
-            if (run.int32("infer_function") == 2) {
-                Tensor weights = Smoothing.ORIGINAL.weights(mask(run, source, request), 16, 16);
-                request = request.withSteering(source.codes().blending(weights));
-                String key = run.text("expected_weight").replaceFirst("^.*:", "");
-                try (Checkpoint expected = Checkpoint.open(EXAMPLE.resolve("expected_weights.safetensors"))) {
-                    assertThat(weights.toFloatArray())
-                            .containsExactly(
-                                    Tensor.borrow(expected.tensor(key), key).toFloatArray(), within(1e-6f));
-                }
-            }
-            Lora lora = LoraFiles.load(model, inversion, Lora.Settings.DEFAULTS).merge();
-            try {
-                assertSimilar(edit.rewrite(request), original);
-            } finally {
-                lora.detach();
-            }
-            return null;
-        });
+        isRewrittenAsTheOriginalDoes(inversion, name);
     }
 
-    private Mask mask(JsonObject run, Source source, GenerationRequest request) {
-        if (run.has("mask")) {
-            return Mask.of(ImageFiles.read(EXAMPLE.resolve(run.text("mask"))));
+    @ParameterizedTest
+    @ValueSource(strings = {"rewrite", "rewrite_user", "rewrite_auto"})
+    void soIsOneThatWasSavedAndOpened(String name) {
+        Path copy = temporary.resolve("copy_" + name);
+        inversion.save(copy);
+        assertThat(copy.resolve("checkpoint.safetensors")).doesNotExist();
+        try (Inversion opened = edit.open(copy)) {
+            assertThat(opened.settings()).isEqualTo(inversion.settings());
+            assertThat(RgbImage.of(opened.source())).isEqualTo(RgbImage.of(picture("source.png")));
+            isRewrittenAsTheOriginalDoes(opened, name);
         }
-        Tensor map = edit.attention(source, run.text("attention_prompt"), run.text("target_word"), request);
-        try (Checkpoint expected = Checkpoint.open(EXAMPLE.resolve("expected_weights.safetensors"))) {
-            assertThat(distance(map, Tensor.borrow(expected.tensor("attention_map"), "expected")))
-                    .isLessThan(1e-4);
+    }
+
+    private void isRewrittenAsTheOriginalDoes(Inversion inversion, String name) {
+        JsonObject run = run(name);
+        EditArea area = run.has("mask")
+                ? EditArea.mask(picture(run.text("mask")))
+                : run.has("target_word")
+                        ? EditArea.words(run.text("target_word")).withPrompt(run.text("attention_prompt"))
+                        : EditArea.whole();
+        Rewritten rewritten = inversion.rewrite(
+                run.text("prompt"), area, edit.rewriteOptions().withThreshold(run.number("threshold", 0.5)));
+        assertSimilar(rewritten.picture(), picture(run.text("expected_image")));
+        if (run.has("expected_weight")) {
+            assertThat(Objects.requireNonNull(rewritten.weights()).values())
+                    .containsExactly(expected(run.text("expected_weight")), within(1e-6f));
+        } else {
+            assertThat(rewritten.weights()).isNull();
         }
-        return Mask.above(map, run.number("threshold"));
+        if (run.has("expected_mask")) {
+            RgbImage mask = RgbImage.of(Objects.requireNonNull(rewritten.mask()).toImage());
+            assertThat(mask).isEqualTo(ImageFiles.read(EXAMPLE.resolve(run.text("expected_mask"))));
+            Heatmap map = Objects.requireNonNull(rewritten.attention());
+            float[] expected = expected(run.text("expected_attention_map"));
+            Scope.run(() -> assertThat(
+                            distance(Tensor.of(map.values(), expected.length), Tensor.of(expected, expected.length)))
+                    .isLessThan(1e-4));
+        }
+    }
+
+    /// A tensor that is named as `file:key`.
+    private static float[] expected(String reference) {
+        String[] parts = reference.split(":", 2);
+        try (Checkpoint expected = Checkpoint.open(EXAMPLE.resolve(parts[0]))) {
+            return Tensor.borrow(expected.tensor(parts[1]), parts[1]).toFloatArray();
+        }
+    }
+
+    @Test
+    void theMapIsTheSameWhereGuidanceIsInsideTheLayersToo() {
+        GenerateOptions plain = edit.rewriteOptions().generation();
+        GenerateOptions inner = plain.withSampling(plain.sampling().withGuidanceLayers(List.of(0, -1)));
+        Heatmap one = attention(plain);
+        Heatmap two = attention(inner);
+        assertThat(two.values()).containsExactly(one.values(), within(0.05f));
+    }
+
+    private Heatmap attention(GenerateOptions options) {
+        return Objects.requireNonNull(inversion
+                .rewrite(
+                        "a glass of water",
+                        EditArea.words("drink"),
+                        edit.rewriteOptions().withGeneration(options))
+                .attention());
+    }
+
+    @Test
+    void withoutWhatWasLearnedThePictureIsAnother() {
+        RgbImage learned = RgbImage.of(inversion
+                .rewrite("a glass of water", EditArea.whole(), edit.rewriteOptions())
+                .picture());
+        for (boolean prompt : new boolean[] {true, false}) {
+            RgbImage other = RgbImage.of(inversion
+                    .rewrite(
+                            "a glass of water",
+                            EditArea.whole(),
+                            edit.rewriteOptions().withLearned(prompt, !prompt))
+                    .picture());
+            assertThat(other).isNotEqualTo(learned);
+        }
+        RgbImage base = RgbImage.of(inversion
+                .rewrite(
+                        "a glass of water",
+                        EditArea.whole(),
+                        edit.rewriteOptions().withLearned(false, false))
+                .picture());
+        assertThat(base)
+                .isEqualTo(RgbImage.of(edit.infinity()
+                        .generate("a glass of water", edit.rewriteOptions().generation())));
     }
 
     @Test
     void wordsThatAreNotInThePromptAreNamed() {
-        Scope.run(() -> {
-            Source source = edit.source(picture, LAYOUT);
-            GenerationRequest request = request(
-                    run("rewrite"), edit, LearnedPrompt.create(model.config().textChannels()));
-            assertThatThrownBy(() -> edit.attention(source, "a red drink", "wine", request))
-                    .hasMessageContaining("\"wine\"");
-            return null;
-        });
+        assertThatThrownBy(() -> inversion.rewrite("a glass of wine", EditArea.words("wine"), edit.rewriteOptions()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("\"wine\"");
+        assertThat(inversion.settings())
+                .containsAllEntriesOf(Map.of("prompt", run("invert").text("prompt")));
     }
 
-    private static void assertSimilar(RgbImage actual, RgbImage expected) {
-        assertThat(actual).hasToString(expected.toString());
-        for (int y = 0; y < actual.height(); y++) {
-            for (int x = 0; x < actual.width(); x++) {
+    private static void assertSimilar(BufferedImage actual, BufferedImage expected) {
+        RgbImage a = RgbImage.of(actual);
+        RgbImage b = RgbImage.of(expected);
+        assertThat(a).hasToString(b.toString());
+        int largest = 0;
+        for (int y = 0; y < a.height(); y++) {
+            for (int x = 0; x < a.width(); x++) {
                 for (int c = 0; c < 3; c++) {
-                    assertThat(Math.abs(actual.get(x, y, c) - expected.get(x, y, c)))
-                            .isLessThanOrEqualTo(2);
+                    largest = Math.max(largest, Math.abs(a.get(x, y, c) - b.get(x, y, c)));
                 }
             }
         }
+        assertThat(largest).isLessThanOrEqualTo(2);
     }
 }

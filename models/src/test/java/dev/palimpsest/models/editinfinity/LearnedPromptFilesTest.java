@@ -13,14 +13,14 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-class InversionFilesTest {
+class LearnedPromptFilesTest {
     @Test
     void aSingleTensorOfAnyNameAndTypeIsALearnedPrompt(@TempDir Path folder) {
         Scope.run(() -> {
             Path file = folder.resolve("embedding_it9.safetensors");
             Tensor stored = Tensor.full(DType.BF16, Shape.of(1, 24, 3), 0.5);
             new SafeTensorsWriter().add("tensor", stored.array()).write(file);
-            LearnedPrompt prompt = InversionFiles.load(file);
+            LearnedPrompt prompt = LearnedPromptFiles.load(file);
             assertThat(prompt.embedding().dtype()).isEqualTo(DType.F32);
             assertThat(prompt.embedding().shape()).isEqualTo(stored.shape());
             assertThat(prompt.embedding().min().item()).isEqualTo(0.5);
@@ -36,12 +36,12 @@ class InversionFilesTest {
                     .add("a", Tensor.ones(1, 20, 3).array())
                     .add("b", Tensor.ones(1, 20, 3).array())
                     .write(two);
-            assertThatThrownBy(() -> InversionFiles.load(two))
+            assertThatThrownBy(() -> LearnedPromptFiles.load(two))
                     .isInstanceOf(CheckpointException.class)
                     .hasMessageContaining("text_embedding_offset");
             Path few = folder.resolve("few.safetensors");
             new SafeTensorsWriter().add("a", Tensor.ones(1, 19, 3).array()).write(few);
-            assertThatThrownBy(() -> InversionFiles.load(few))
+            assertThatThrownBy(() -> LearnedPromptFiles.load(few))
                     .isInstanceOf(CheckpointException.class)
                     .hasMessageContaining("few.safetensors")
                     .hasMessageContaining("(1, 19, 3)");

@@ -36,12 +36,12 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
-class InversionTest {
+class InversionTrainerTest {
     private static final InfinityConfig CONFIG =
             new InfinityConfig(3, 1, 16, 2, 24, 12, 40, 2, 6, 5, false, Rope2d.Mode.STRETCHED, true, 1e-6f);
     private static final PictureLayout LAYOUT = new PictureLayout(
             new ScaleSchedule(List.of(new Scale(1, 1), new Scale(2, 2), new Scale(4, 4))), new Scale(8, 8));
-    private static final Inversion.Listener SILENT = (update, loss, norm) -> {};
+    private static final InversionTrainer.Listener SILENT = (update, loss, norm) -> {};
 
     @TempDir
     static Path folder;
@@ -74,8 +74,9 @@ class InversionTest {
         return new TextFeatures(random(seed, length, CONFIG.textChannels()), new int[] {length});
     }
 
-    private Inversion inversion(long seed) {
-        return new Inversion(model, LAYOUT, random(7, 1, CONFIG.bits(), 4, 4), new TorchCpuRandom(seed));
+    private InversionTrainer trainer(long seed) {
+        return new InversionTrainer(
+                model, LAYOUT, random(7, 1, CONFIG.bits(), 4, 4), BiasMode.EDITINFINITY, new TorchCpuRandom(seed));
     }
 
     @Test
@@ -83,21 +84,19 @@ class InversionTest {
         Scope.run(() -> {
             List<Double> losses = new ArrayList<>();
             LearnedPrompt prompt = LearnedPrompt.create(CONFIG.textChannels());
-            Inversion inversion = inversion(1);
-            InversionSettings quick =
-                    InversionSettings.PROMPT.withoutRandomness().withRate(0.02);
-            inversion.learnPrompt(
-                    prompt, text(2, 5), 8, quick, (i, loss, norm) -> losses.add(loss), new Cancellation());
+            InversionTrainer trainer = trainer(1);
+            LearningSettings quick = LearningSettings.PROMPT.withoutRandomness().withRate(0.02);
+            trainer.learnPrompt(prompt, text(2, 5), 8, quick, (i, loss, norm) -> losses.add(loss), new Cancellation());
             assertThat(losses).hasSize(8);
             assertThat(losses.getLast()).isLessThan(losses.getFirst() - 0.01);
             Lora lora = Lora.create(
                             model,
                             Lora.Settings.DEFAULTS.withDropout(0),
                             new TorchCpuRandom(4),
-                            Inversion.ADAPTED_LAYERS.toArray(String[]::new))
+                            InversionTrainer.ADAPTED_LAYERS.toArray(String[]::new))
                     .attach();
             try {
-                inversion.learnAdapters(
+                trainer.learnAdapters(
                         lora,
                         prompt.appendedTo(text(2, 5)),
                         8,
@@ -126,9 +125,8 @@ class InversionTest {
         Lora lora = Lora.create(model, new Lora.Settings(2, 4, 0.3), new TorchCpuRandom(4), "*.ffn.fc1", "*.ffn.fc2")
                 .attach();
         try {
-            InversionSettings settings =
-                    InversionSettings.ADAPTERS.withRate(0.01).withDropouts(0.2, 0.5);
-            inversion(seed).learnAdapters(lora, text(2, 5), 3, settings, SILENT, new Cancellation());
+            LearningSettings settings = LearningSettings.ADAPTERS.withRate(0.01).withDropouts(0.2, 0.5);
+            trainer(seed).learnAdapters(lora, text(2, 5), 3, settings, SILENT, new Cancellation());
             return Tensor.concat(
                             lora.parameters().values().stream()
                                     .map(p -> p.value().reshape(-1))
@@ -145,9 +143,9 @@ class InversionTest {
         Scope.run(() -> {
             LearnedPrompt prompt = LearnedPrompt.create(CONFIG.textChannels());
             List<Double> norms = new ArrayList<>();
-            InversionSettings textless =
-                    InversionSettings.PROMPT.withoutRandomness().withDropouts(Math.nextDown(1.0), 0);
-            inversion(1)
+            LearningSettings textless =
+                    LearningSettings.PROMPT.withoutRandomness().withDropouts(Math.nextDown(1.0), 0);
+            trainer(1)
                     .learnPrompt(
                             prompt, text(2, 5), 2, textless, (i, loss, norm) -> norms.add(norm), new Cancellation());
             assertThat(norms).containsExactly(0.0, 0.0);
@@ -162,12 +160,12 @@ class InversionTest {
             LearnedPrompt prompt = LearnedPrompt.create(CONFIG.textChannels());
             Cancellation cancellation = new Cancellation();
             List<Integer> updates = new ArrayList<>();
-            assertThatThrownBy(() -> inversion(1)
+            assertThatThrownBy(() -> trainer(1)
                             .learnPrompt(
                                     prompt,
                                     text(2, 5),
                                     5,
-                                    InversionSettings.PROMPT.withoutRandomness(),
+                                    LearningSettings.PROMPT.withoutRandomness(),
                                     (i, loss, norm) -> {
                                         updates.add(i);
                                         cancellation.cancel();
