@@ -89,9 +89,47 @@ public final class Checks {
         String op = "convolution";
         type(op, "the input", input, NARROW);
         type(op, "the weight", weight, NARROW);
-        Shape expected = geometry.outputShape(input.shape(), weight.shape());
-        output(op, "the output", out, expected, F32, () -> op + ": " + input.shape() + " * " + weight.shape());
+        convolution(geometry, input, weight.shape(), out, epilogue);
+    }
+
+    /// Guards convolutions with a packed weight. That it belongs to the provider is the provider's to check.
+    public static void convolution(
+            Convolution geometry, NdArray input, PackedFilter weight, NdArray out, Epilogue epilogue) {
+        type("convolution", "the input", input, NARROW);
+        require(
+                geometry.arithmetic() == weight.arithmetic(),
+                () -> "convolution: " + input.shape() + " * packed " + weight.shape(),
+                () -> "it is to run in " + geometry.arithmetic() + " but was packed for " + weight.arithmetic());
+        convolution(geometry, input, weight.shape(), out, epilogue);
+    }
+
+    private static void convolution(Convolution geometry, NdArray input, Shape weight, NdArray out, Epilogue epilogue) {
+        String op = "convolution";
+        Shape expected = geometry.outputShape(input.shape(), weight);
+        output(op, "the output", out, expected, F32, () -> op + ": " + input.shape() + " * " + weight);
         epilogue(op, epilogue, out, weight.dim(0), "the output channels");
+    }
+
+    /// Guards [Kernels#packFilter].
+    public static void packFilter(NdArray weight, Arithmetic arithmetic) {
+        String op = "packFilter";
+        type(op, "the weight", weight, NARROW);
+        require(
+                weight.rank() == 5,
+                () -> op + ": " + weight.shape(),
+                () -> "the weight must have the axes (O, C, kT, kH, kW)");
+        require(
+                arithmetic == Arithmetic.F32 || arithmetic == Arithmetic.BF16,
+                () -> op + ": " + weight.shape(),
+                () -> "the arithmetic " + arithmetic + " is for matrix products; use F32 or BF16");
+    }
+
+    /// The refusal of a packed weight that another provider made.
+    ///
+    /// @param provider who was asked for the convolution
+    public static IllegalArgumentException foreign(String provider, PackedFilter weight) {
+        return new IllegalArgumentException(
+                "convolution: the weight " + weight.shape() + " was not packed by the " + provider + " kernels");
     }
 
     /// Guards [Kernels#attention].

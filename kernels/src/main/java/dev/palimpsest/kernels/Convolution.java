@@ -15,6 +15,7 @@ package dev.palimpsest.kernels;
 /// @param left columns at the left
 /// @param right columns at the right
 /// @param replicateFront whether the frames in front repeat the first frame instead of being zero
+/// @param arithmetic [Arithmetic#F32], or [Arithmetic#BF16]: input and weight rounded to bf16, sums in f32
 public record Convolution(
         int strideT,
         int strideH,
@@ -25,9 +26,10 @@ public record Convolution(
         int bottom,
         int left,
         int right,
-        boolean replicateFront) {
+        boolean replicateFront,
+        Arithmetic arithmetic) {
 
-    /// Checks that strides are positive and paddings not negative.
+    /// Checks that strides are positive, paddings not negative and products those of floating-point numbers.
     public Convolution {
         if (strideT < 1 || strideH < 1 || strideW < 1) {
             throw new IllegalArgumentException(
@@ -36,6 +38,35 @@ public record Convolution(
         if (front < 0 || back < 0 || top < 0 || bottom < 0 || left < 0 || right < 0) {
             throw new IllegalArgumentException("convolution: padding must not be negative");
         }
+        if (arithmetic != Arithmetic.F32 && arithmetic != Arithmetic.BF16) {
+            throw new IllegalArgumentException(
+                    "convolution: the arithmetic " + arithmetic + " is for matrix products; use F32 or BF16");
+        }
+    }
+
+    /// A convolution in [Arithmetic#F32].
+    public Convolution(
+            int strideT,
+            int strideH,
+            int strideW,
+            int front,
+            int back,
+            int top,
+            int bottom,
+            int left,
+            int right,
+            boolean replicateFront) {
+        this(strideT, strideH, strideW, front, back, top, bottom, left, right, replicateFront, Arithmetic.F32);
+    }
+
+    /// This convolution in another arithmetic.
+    public Convolution in(Arithmetic other) {
+        return new Convolution(strideT, strideH, strideW, front, back, top, bottom, left, right, replicateFront, other);
+    }
+
+    /// Whether there is padding on any side.
+    public boolean isPadded() {
+        return front + back + top + bottom + left + right > 0;
     }
 
     /// A 2-D convolution with the same stride and padding on every side.

@@ -63,6 +63,25 @@ public interface Kernels {
     /// @param epilogue bias `(O)`, activation, gate, residual
     void convolution(Convolution op, NdArray input, NdArray weight, NdArray out, Epilogue epilogue);
 
+    /// Copies the weight of many convolutions to come into the layout that [#convolution(Convolution, NdArray,
+    /// PackedFilter, NdArray, Epilogue)] reads; later changes of `weight` are not seen.
+    ///
+    /// @param weight `(O, C, kT, kH, kW)`, floating
+    /// @param arithmetic how the convolutions are computed: [Arithmetic#F32] or [Arithmetic#BF16]
+    /// @param arena where the copy lives, accessible to all threads (shared, automatic or global)
+    PackedFilter packFilter(NdArray weight, Arithmetic arithmetic, Arena arena);
+
+    /// Convolution with a packed weight; strides and padding may differ from call to call.
+    ///
+    /// @param op strides and padding, in the arithmetic that the weight was packed for
+    /// @param input `(N, C, T, H, W)`, floating
+    /// @param weight `(O, C, kT, kH, kW)`, packed by this provider
+    /// @param out `(N, O, T', H', W')` as [Convolution#outputShape] says, f32
+    /// @param epilogue bias `(O)`, activation, gate, residual
+    /// @throws IllegalArgumentException if another provider packed `weight`
+    /// @throws IllegalStateException if the arena of `weight` is closed
+    void convolution(Convolution op, NdArray input, PackedFilter weight, NdArray out, Epilogue epilogue);
+
     /// Scaled dot-product attention per head; see [Attention]. Batches are packed behind each other along the first
     /// axis.
     ///

@@ -26,4 +26,11 @@ class ConvolutionTest {
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("convolution: padding must not be negative");
     }
+
+    @Test
+    void refusesTheArithmeticOfIntegers() {
+        assertThatThrownBy(() -> Convolution.planar(1, 1).in(Arithmetic.INT8))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("convolution: the arithmetic INT8 is for matrix products; use F32 or BF16");
+    }
 }

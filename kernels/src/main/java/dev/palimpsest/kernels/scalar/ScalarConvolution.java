@@ -1,5 +1,7 @@
 package dev.palimpsest.kernels.scalar;
 
+import dev.palimpsest.kernels.Arithmetic;
+import dev.palimpsest.kernels.BFloat16;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.NdArray;
@@ -11,6 +13,8 @@ final class ScalarConvolution {
 
     /// `out[n, o, t, h, w] = epilogue(sum over c, i, j, k of input[n, c, t*strideT + i - front, h*strideH + j - top,
     /// w*strideW + k - left] * weight[o, c, i, j, k])`
+    ///
+    /// in [Arithmetic#BF16] of the input and the weight rounded.
     static void run(Convolution op, NdArray input, NdArray weight, NdArray out, Epilogue epilogue) {
         int channels = out.dim(1);
         double[] bias = new double[channels];
@@ -41,8 +45,10 @@ final class ScalarConvolution {
                             }
                             for (int c = 0; c < input.dim(1); c++) {
                                 readRow(input, new int[] {n, c, frame, line}, op.left(), padded);
+                                round(op.arithmetic(), padded);
                                 for (int o = 0; o < channels; o++) {
                                     Rows.read(weight, new int[] {o, c, i, j}, taps);
+                                    round(op.arithmetic(), taps);
                                     correlate(padded, taps, op.strideW(), sums[o]);
                                 }
                             }
@@ -60,6 +66,14 @@ final class ScalarConvolution {
         double[] row = new double[input.dim(4)];
         Rows.read(input, index, row);
         System.arraycopy(row, 0, padded, left, row.length);
+    }
+
+    private static void round(Arithmetic arithmetic, double[] row) {
+        if (arithmetic == Arithmetic.BF16) {
+            for (int i = 0; i < row.length; i++) {
+                row[i] = BFloat16.toFloat(BFloat16.fromFloat((float) row[i]));
+            }
+        }
     }
 
     private static void correlate(double[] row, double[] taps, int stride, double[] sums) {

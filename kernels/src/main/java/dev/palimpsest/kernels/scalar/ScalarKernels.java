@@ -11,6 +11,7 @@ import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.Reduction;
 import dev.palimpsest.kernels.RopeLayout;
@@ -55,6 +56,21 @@ public final class ScalarKernels implements Kernels {
     public void convolution(Convolution op, NdArray input, NdArray weight, NdArray out, Epilogue epilogue) {
         Checks.convolution(op, input, weight, out, epilogue);
         ScalarConvolution.run(op, input, weight, out, epilogue);
+    }
+
+    @Override
+    public PackedFilter packFilter(NdArray weight, Arithmetic arithmetic, Arena arena) {
+        Checks.packFilter(weight, arithmetic);
+        return ScalarFilter.of(this, weight, arithmetic, arena);
+    }
+
+    @Override
+    public void convolution(Convolution op, NdArray input, PackedFilter weight, NdArray out, Epilogue epilogue) {
+        if (!(weight instanceof ScalarFilter filter)) {
+            throw Checks.foreign(name(), weight);
+        }
+        Checks.convolution(op, input, weight, out, epilogue);
+        ScalarConvolution.run(op, input, filter.weight(), out, epilogue);
     }
 
     @Override

@@ -11,6 +11,7 @@ import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Reduction;
@@ -52,7 +53,7 @@ public final class VectorKernels implements Kernels {
     private final VectorInterpolation interpolation;
     private final Workspace.Pool workspaces = new Workspace.Pool();
     private final VectorMatmul matmul;
-    private final VectorConvolution convolution;
+    private final ImplicitGemm convolution;
     private final VectorAttention attention;
 
     /// A provider with its threads.
@@ -77,7 +78,7 @@ public final class VectorKernels implements Kernels {
         interpolation = new VectorInterpolation(parallel, copies);
         Tiles tiles = Tiles.of(bits);
         matmul = new VectorMatmul(parallel, tiles, workspaces);
-        convolution = new VectorConvolution(parallel, tiles, workspaces, matmul);
+        convolution = new ImplicitGemm(parallel, workspaces, new VectorPatchTiles(tiles));
         attention = new VectorAttention(parallel, tiles, workspaces);
     }
 
@@ -113,7 +114,23 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void convolution(Convolution op, NdArray input, NdArray weight, NdArray out, Epilogue epilogue) {
+        Checks.convolution(op, input, weight, out, epilogue);
         convolution.run(op, input, weight, out, epilogue);
+    }
+
+    @Override
+    public PackedFilter packFilter(NdArray weight, Arithmetic arithmetic, Arena arena) {
+        Checks.packFilter(weight, arithmetic);
+        return convolution.pack(weight, arithmetic, arena);
+    }
+
+    @Override
+    public void convolution(Convolution op, NdArray input, PackedFilter weight, NdArray out, Epilogue epilogue) {
+        if (!(weight instanceof PanelFilter filter)) {
+            throw Checks.foreign(name(), weight);
+        }
+        Checks.convolution(op, input, weight, out, epilogue);
+        convolution.run(op, input, filter, out, epilogue);
     }
 
     @Override

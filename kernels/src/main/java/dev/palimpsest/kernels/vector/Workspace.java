@@ -20,6 +20,10 @@ final class Workspace implements AutoCloseable {
 
     /// What native memory is used for. Each use has memory of its own, so that a kernel can hold several at once.
     enum Use {
+        /// A line of a picture on its way into patches.
+        LINE,
+        /// Weights of a convolution on their way into a panel.
+        WEIGHTS,
         /// Panels of the right operand.
         PANELS,
         /// Rows of the left operand.

@@ -3,9 +3,13 @@ package dev.palimpsest.kernels.cases;
 import static dev.palimpsest.kernels.cases.Operand.f32;
 
 import dev.palimpsest.kernels.Activation;
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.DType;
+import dev.palimpsest.kernels.Epilogue;
+import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.kernels.Shape;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -16,18 +20,30 @@ final class ConvolutionCases {
     /// A 3x3x3 convolution that looks back in time only.
     private static final Convolution CAUSAL = new Convolution(1, 1, 1, 2, 0, 1, 1, 1, 1, true);
 
-    private ConvolutionCases() {}
+    private final Arithmetic arithmetic;
+    private final boolean packed;
 
+    private ConvolutionCases(Arithmetic arithmetic, boolean packed) {
+        this.arithmetic = arithmetic;
+        this.packed = packed;
+    }
+
+    /// Every case with the weight as it is and packed, in both arithmetics.
     static List<OpCase> all() {
         List<OpCase> cases = new ArrayList<>();
-        geometries(cases);
-        layoutsAndTypes(cases);
-        channels(cases);
-        epilogues(cases);
+        for (Arithmetic arithmetic : List.of(Arithmetic.F32, Arithmetic.BF16)) {
+            for (boolean packed : new boolean[] {false, true}) {
+                ConvolutionCases c = new ConvolutionCases(arithmetic, packed);
+                c.geometries(cases);
+                c.layoutsAndTypes(cases);
+                c.channels(cases);
+                c.epilogues(cases);
+            }
+        }
         return cases;
     }
 
-    private static void geometries(List<OpCase> cases) {
+    private void geometries(List<OpCase> cases) {
         Convolution downsample = new Convolution(1, 2, 2, 0, 0, 0, 1, 0, 1, false);
         Convolution skewed = new Convolution(1, 2, 3, 0, 0, 2, 0, 1, 3, false);
         Convolution temporal = new Convolution(2, 1, 1, 1, 1, 0, 0, 0, 0, false);
@@ -63,7 +79,7 @@ final class ConvolutionCases {
         }
     }
 
-    private static void layoutsAndTypes(List<OpCase> cases) {
+    private void layoutsAndTypes(List<OpCase> cases) {
         for (Layout layout : Layout.values()) {
             Operand input = f32(2, 6, 1, 7, 9);
             Operand weight = f32(5, 6, 1, 3, 3);
@@ -87,7 +103,7 @@ final class ConvolutionCases {
         cases.add(of(SAME, f32(3, 1, 5, 6).stretched(2, 3, 1, 5, 6), f32(4, 3, 1, 3, 3), Layout.DENSE, Fused.NONE));
     }
 
-    private static void channels(List<OpCase> cases) {
+    private void channels(List<OpCase> cases) {
         int[] counts = {1, 7, 8, 15, 16, 17, 33, 65};
         for (int i = 0; i < counts.length; i++) {
             int in = counts[i];
@@ -97,6 +113,31 @@ final class ConvolutionCases {
                 cases.add(of(PLAIN, f32(1, in, 1, 6, 6).laid(layout), f32(out, in, 1, 1, 1), layout, Fused.NONE));
             }
         }
+        // as wide as three spans, the middle one of which reaches into no padding; and points, which are read in place
+        cases.add(of(
+                SAME,
+                f32(1, 22, 1, 7, 260).laid(Layout.CHANNELS_LAST),
+                f32(18, 22, 1, 3, 3),
+                Layout.CHANNELS_LAST,
+                Fused.bias(18)));
+        cases.add(of(
+                CAUSAL,
+                f32(1, 22, 2, 5, 230).laid(Layout.CHANNELS_LAST),
+                f32(2, 22, 3, 3, 3),
+                Layout.CHANNELS_LAST,
+                Fused.NONE));
+        cases.add(of(
+                PLAIN,
+                f32(2, 67, 1, 23, 101).laid(Layout.CHANNELS_LAST),
+                f32(35, 67, 1, 1, 1),
+                Layout.CHANNELS_LAST,
+                Fused.bias(35)));
+        cases.add(of(
+                Convolution.planar(2, 0),
+                f32(1, 40, 1, 23, 31).laid(Layout.CHANNELS_LAST),
+                f32(33, 40, 1, 1, 1),
+                Layout.CHANNELS_LAST,
+                Fused.NONE));
         cases.add(of(
                 SAME,
                 f32(1, 130, 1, 33, 35).laid(Layout.CHANNELS_LAST),
@@ -105,7 +146,7 @@ final class ConvolutionCases {
                 Fused.bias(70)));
     }
 
-    private static void epilogues(List<OpCase> cases) {
+    private void epilogues(List<OpCase> cases) {
         Operand input = f32(2, 9, 2, 6, 5);
         Operand weight = f32(18, 9, 3, 3, 3);
         for (Layout layout : List.of(Layout.DENSE, Layout.CHANNELS_LAST, Layout.PADDED)) {
@@ -129,7 +170,8 @@ final class ConvolutionCases {
         }
     }
 
-    private static OpCase of(Convolution op, Operand input, Operand weight, Layout layout, Fused fused) {
+    private OpCase of(Convolution geometry, Operand input, Operand weight, Layout layout, Fused fused) {
+        Convolution op = geometry.in(arithmetic);
         Shape shape = op.outputShape(input.seen(), weight.seen());
         Operand out = Operand.output(shape.dims()).laid(layout);
         int length = weight.seen().dim(1)
@@ -137,12 +179,21 @@ final class ConvolutionCases {
                 * weight.seen().dim(3)
                 * weight.seen().dim(4);
         return new OpCase(
-                "convolution",
+                packed ? "packFilter" : "convolution",
                 input + " * " + weight + " to " + out + fused + ", " + op,
                 fused.appendedTo(input, weight),
                 List.of(fused.output(out)),
-                (kernels, in, o) ->
-                        kernels.convolution(op, in.get(0), in.get(1), o.get(0), fused.epilogue(in, 2, o.get(0))),
+                (kernels, in, o) -> {
+                    Epilogue epilogue = fused.epilogue(in, 2, o.get(0));
+                    if (!packed) {
+                        kernels.convolution(op, in.get(0), in.get(1), o.get(0), epilogue);
+                        return;
+                    }
+                    try (Arena arena = Arena.ofShared()) {
+                        PackedFilter filter = kernels.packFilter(in.get(1), arithmetic, arena);
+                        kernels.convolution(op, in.get(0), filter, o.get(0), epilogue);
+                    }
+                },
                 Tolerance.sum(length).times(1.2));
     }
 }

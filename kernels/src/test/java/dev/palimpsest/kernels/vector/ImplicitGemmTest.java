@@ -20,7 +20,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// The convolution against its definition, over layouts, paddings, strides and the edges of regions, tiles and panels.
-class VectorConvolutionTest {
+class ImplicitGemmTest {
     private static final DType[] TYPES = {DType.F32, DType.BF16, DType.F16};
     private static final int[] CHANNELS_FIRST = {0, 1, 2, 3, 4};
     private static final int[] CHANNELS_LAST = {0, 2, 3, 4, 1};

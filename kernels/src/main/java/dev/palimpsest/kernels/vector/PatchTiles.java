@@ -1,0 +1,74 @@
+package dev.palimpsest.kernels.vector;
+
+import dev.palimpsest.kernels.Arithmetic;
+import dev.palimpsest.kernels.Epilogue;
+import dev.palimpsest.kernels.NdArray;
+import java.lang.foreign.MemorySegment;
+
+/// The micro-kernels that a convolution runs on, see [ImplicitGemm].
+///
+/// They multiply in units of 32 bits: a row of a panel has one unit for each of its columns, and patches are read in
+/// units. A unit is a float, or two neighbouring channels in bf16.
+public interface PatchTiles {
+    /// Name of the provider, for messages.
+    String name();
+
+    /// Elements of a unit: 1 (f32), or 2 (bf16). [Arithmetic#BF16] in units of 1 means floats that were rounded.
+    int elements(Arithmetic arithmetic);
+
+    /// Columns of a full panel.
+    int columns();
+
+    /// Columns that a panel takes which holds so many.
+    int widthFor(int columns);
+
+    /// Rows of the largest tile.
+    int rows();
+
+    /// What the tiles of one convolution are written to.
+    ///
+    /// @param rows the output, `(..., O)`
+    /// @param epilogue with a gate and a residual of the output's shape and order of axes
+    Target target(Arithmetic arithmetic, NdArray rows, Epilogue epilogue);
+
+    /// The output of one convolution.
+    interface Target {
+        /// Sums for some lines of neighbouring rows, all of one length, that one task computes together.
+        ///
+        /// @param workspace the task's own; not closed before the last use
+        Lines lines(int lines, int length, Workspace workspace);
+    }
+
+    /// Sums on their way to the output.
+    interface Lines {
+        /// Says where a line goes: its first row in the output.
+        void place(int line, long row);
+
+        /// Adds one stretch of the patches of a line times the same stretch of a panel.
+        ///
+        /// @param line which
+        /// @param a memory of the patches
+        /// @param aAt byte at which the stretch of the first patch begins, that of the next one `aStride` further
+        /// @param panels memory of the panel
+        /// @param panelAt byte at which the stretch begins in the panel
+        /// @param width columns of the panel
+        /// @param units length of the stretch
+        /// @param first whether sums begin with zero
+        /// @param last whether they are then complete and go to the output
+        /// @param column column of the output with which the panel begins
+        /// @param columns how many of the panel's columns exist
+        void add(
+                int line,
+                MemorySegment a,
+                long aAt,
+                long aStride,
+                MemorySegment panels,
+                long panelAt,
+                int width,
+                int units,
+                boolean first,
+                boolean last,
+                int column,
+                int columns);
+    }
+}
