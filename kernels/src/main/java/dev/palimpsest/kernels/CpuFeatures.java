@@ -1,5 +1,6 @@
 package dev.palimpsest.kernels;
 
+import dev.palimpsest.kernels.x86.MachineCode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,7 +20,7 @@ import java.util.TreeSet;
 /// @param model name of the processor, empty if unknown
 /// @param logicalProcessors processors that this process may use
 /// @param vectorBits width of the Vector API's preferred shape, 0 if the module `jdk.incubator.vector` is not loaded
-/// @param flags instruction sets as Linux names them: `avx2`, `fma`, `avx512_bf16`, `asimd`; empty elsewhere
+/// @param flags instruction sets that programs can use, as Linux names them: `avx2`, `fma`, `avx512_bf16`, `asimd`
 /// @param caches data and unified caches of the first processor, innermost first
 public record CpuFeatures(
         String os,
@@ -42,9 +43,20 @@ public record CpuFeatures(
         caches = List.copyOf(caches);
     }
 
-    /// Looks at this machine.
+    /// Looks at this machine: asks an x86-64 processor itself where machine code can be executed, the operating system
+    /// elsewhere.
     public static CpuFeatures detect() {
-        return detect(Path.of("/"));
+        CpuFeatures listed = detect(Path.of("/"));
+        return MachineCode.cpu()
+                .map(cpu -> new CpuFeatures(
+                        listed.os,
+                        listed.architecture,
+                        cpu.model(),
+                        listed.logicalProcessors,
+                        listed.vectorBits,
+                        cpu.flags(),
+                        listed.caches))
+                .orElse(listed);
     }
 
     /// Whether the processor has an instruction set, by its Linux name.

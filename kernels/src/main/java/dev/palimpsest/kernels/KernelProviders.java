@@ -3,6 +3,8 @@ package dev.palimpsest.kernels;
 import dev.palimpsest.kernels.KernelSelection.Tier;
 import dev.palimpsest.kernels.scalar.ScalarKernels;
 import dev.palimpsest.kernels.vector.VectorKernels;
+import dev.palimpsest.kernels.x86.MachineCode;
+import dev.palimpsest.kernels.x86.X86Kernels;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.List;
@@ -12,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 /// Chooses the kernels for this process: the fastest provider that works here, or the one that is asked for.
 ///
 /// - `-Dpalimpsest.kernels=scalar|vector|x86` forces a provider.
+/// - `-Dpalimpsest.x86=off` takes the machine code out of the choice.
 /// - `-Dpalimpsest.threads=N` sets the number of threads, by default one for each processor that Java sees.
 ///
 /// The vector provider needs the module `jdk.incubator.vector`. A program on the module path gets it by itself because
@@ -26,7 +29,8 @@ public final class KernelProviders {
     public static final String THREADS_PROPERTY = "palimpsest.threads";
 
     private static final String VECTOR_MODULE = "jdk.incubator.vector";
-    private static final String ADD_MODULE = "start Java with --add-modules " + VECTOR_MODULE;
+    private static final String START_JAVA = "start Java with";
+    private static final String ADD_MODULE = START_JAVA + " --add-modules " + VECTOR_MODULE;
     private static final int MAX_THREADS = 1024;
 
     /// The choice is made once, when it is first asked for; a failure is kept too, so that every caller gets the same
@@ -86,7 +90,9 @@ public final class KernelProviders {
                 obstacle == null
                         ? new Tier("vector", true, PreferredVector.bits() + "-bit vectors")
                         : new Tier("vector", false, obstacle),
-                new Tier("x86", false, "this version generates no x86 machine code"));
+                obstacle != null
+                        ? new Tier("x86", false, "it needs the vector kernels, which are off: " + obstacle)
+                        : new Tier("x86", MachineCode.isAvailable(), MachineCode.detail()));
     }
 
     /// The choice as a function of everything that it depends on.
@@ -101,9 +107,17 @@ public final class KernelProviders {
             name = forced;
             reason = "forced by -D" + KERNELS_PROPERTY;
         } else {
-            Tier vector = tier("vector", tiers);
-            name = vector.available() ? "vector" : "scalar";
-            reason = vector.available() ? "the fastest available" : "the vector kernels are off: " + vector.detail();
+            Tier fastest = tiers.reversed().stream()
+                    .filter(Tier::available)
+                    .findFirst()
+                    .orElseThrow();
+            name = fastest.name();
+            // the obstacle of the next faster one is the first on the way to all of them
+            int next = tiers.indexOf(fastest) + 1;
+            reason = next == tiers.size()
+                    ? "the fastest available"
+                    : "the " + tiers.get(next).name() + " kernels are off: "
+                            + tiers.get(next).detail();
         }
         Parallel parallel = new Parallel(name.equals("scalar") ? 1 : count);
         return new KernelSelection(instantiate(name, parallel), parallel, reason, tiers);
@@ -113,12 +127,9 @@ public final class KernelProviders {
         return switch (name) {
             case "scalar" -> new ScalarKernels();
             case "vector" -> new VectorKernels(parallel);
+            case "x86" -> new X86Kernels(parallel);
             default -> throw new IllegalArgumentException("kernels " + name + " do not exist");
         };
-    }
-
-    private static Tier tier(String name, List<Tier> tiers) {
-        return tiers.stream().filter(t -> t.name().equals(name)).findFirst().orElseThrow();
     }
 
     private static void requireAvailable(String what, String name, List<Tier> tiers) {
@@ -188,10 +199,9 @@ public final class KernelProviders {
 
     private static void log(KernelSelection selection) {
         Logger logger = System.getLogger("dev.palimpsest.kernels");
-        Level level = tier("vector", selection.tiers()).available()
-                        || selection.reason().startsWith("forced")
-                ? Level.DEBUG
-                : Level.WARNING;
+        // worth a line where something can be done about it, or ought to be
+        boolean slow = selection.name().equals("scalar") && !selection.reason().startsWith("forced");
+        Level level = slow || selection.reason().contains(START_JAVA) ? Level.WARNING : Level.DEBUG;
         logger.log(
                 level,
                 "kernels: {0} on {1} threads, {2}",

@@ -3,9 +3,11 @@ package dev.palimpsest.kernels;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.palimpsest.kernels.KernelSelection.Tier;
 import dev.palimpsest.kernels.cases.TestArrays;
+import dev.palimpsest.kernels.x86.MachineCode;
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -21,16 +23,29 @@ class KernelProvidersTest {
     private static final String NO_MODULE =
             "the module jdk.incubator.vector is not loaded; start Java with --add-modules jdk.incubator.vector";
     private static final Tier SCALAR = new Tier("scalar", true, "loops");
-    private static final Tier X86 = new Tier("x86", false, "this version generates no x86 machine code");
-    private static final List<Tier> ALL = List.of(SCALAR, new Tier("vector", true, "512-bit vectors"), X86);
-    private static final List<Tier> SCALAR_ONLY = List.of(SCALAR, new Tier("vector", false, NO_MODULE), X86);
+    private static final Tier VECTOR = new Tier("vector", true, "512-bit vectors");
+    private static final Tier NO_X86 = new Tier("x86", false, "the processor lacks avx512f");
+    private static final List<Tier> ALL = List.of(SCALAR, VECTOR, NO_X86);
+    private static final List<Tier> SCALAR_ONLY = List.of(SCALAR, new Tier("vector", false, NO_MODULE), NO_X86);
 
     @Test
-    void theVectorKernelsAreTheDefault() {
+    void machineCodeIsTheDefaultWhereItWorks() {
+        assumeTrue(MachineCode.isAvailable(), MachineCode.detail());
+        List<Tier> tiers = List.of(SCALAR, VECTOR, new Tier("x86", true, "AVX-512"));
+        try (Parallel parallel = KernelProviders.select(SAFE, null, "3", tiers).parallel()) {
+            KernelSelection selection = KernelProviders.select(SAFE, null, "1", tiers);
+            assertThat(selection.name()).isEqualTo("x86");
+            assertThat(selection.reason()).isEqualTo("the fastest available");
+            assertThat(parallel.threads()).isEqualTo(3);
+        }
+    }
+
+    @Test
+    void theVectorKernelsStepInWithTheReason() {
         KernelSelection selection = KernelProviders.select(SAFE, null, "3", ALL);
         try (Parallel parallel = selection.parallel()) {
             assertThat(selection.name()).isEqualTo("vector");
-            assertThat(selection.reason()).isEqualTo("the fastest available");
+            assertThat(selection.reason()).isEqualTo("the x86 kernels are off: the processor lacks avx512f");
             assertThat(parallel.threads()).isEqualTo(3);
             assertThat(selection.tiers()).isEqualTo(ALL);
         }
@@ -56,7 +71,7 @@ class KernelProvidersTest {
     void whatCannotBeForcedIsRefusedWithWhatCan() {
         assertThatThrownBy(() -> KernelProviders.select(SAFE, "x86", null, ALL))
                 .isInstanceOf(IllegalStateException.class)
-                .hasMessage("palimpsest.kernels=x86: not available, this version generates no x86 machine code;"
+                .hasMessage("palimpsest.kernels=x86: not available, the processor lacks avx512f;"
                         + " available here: scalar, vector");
         assertThatThrownBy(() -> KernelProviders.select(SAFE, "vector", null, SCALAR_ONLY))
                 .isInstanceOf(IllegalStateException.class)
@@ -109,7 +124,7 @@ class KernelProvidersTest {
     @Test
     void thisProcessMakesItsChoiceOnce() {
         assertThat(KernelProviders.lookup()).isSameAs(KernelProviders.lookup());
-        assertThat(KernelProviders.lookup().name()).isEqualTo("vector");
+        assertThat(KernelProviders.lookup().name()).isEqualTo(MachineCode.isAvailable() ? "x86" : "vector");
     }
 
     @Test
@@ -119,7 +134,7 @@ class KernelProvidersTest {
             assertThat(KernelProviders.create("vector", parallel).name()).isEqualTo("vector");
             assertThatThrownBy(() -> KernelProviders.create("fast", parallel))
                     .isInstanceOf(IllegalArgumentException.class)
-                    .hasMessage("kernels fast: there are no such kernels; available here: scalar, vector");
+                    .hasMessageStartingWith("kernels fast: there are no such kernels; available here: scalar, vector");
         }
     }
 
@@ -132,10 +147,20 @@ class KernelProvidersTest {
     }
 
     @Test
-    void aProcessWithTheVectorModuleUsesItSilently() throws Exception {
-        assertThat(processWith("--add-modules", "jdk.incubator.vector"))
+    void aProcessThatMayExecuteMachineCodeUsesTheFastestKernelsSilently() throws Exception {
+        assertThat(processWith("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"))
                 .doesNotContain("kernels:")
-                .containsPattern("1 \\+ 2 = 3.0 by vector, vectors of [1-9][0-9]* bits");
+                .containsPattern("1 \\+ 2 = 3.0 by " + (MachineCode.isAvailable() ? "x86" : "vector")
+                        + ", vectors of [1-9][0-9]* bits");
+    }
+
+    @Test
+    void aProcessWithoutNativeAccessUsesVectorsAndSaysWhatWouldHelp() throws Exception {
+        assumeTrue(MachineCode.isAvailable(), MachineCode.detail());
+        assertThat(processWith("--add-modules", "jdk.incubator.vector"))
+                .contains("kernels: vector on ")
+                .contains("start Java with --enable-native-access=ALL-UNNAMED")
+                .contains("1 + 2 = 3.0 by vector");
     }
 
     @Test
@@ -147,10 +172,11 @@ class KernelProvidersTest {
 
     @Test
     void everyLookupOfAProcessFailsWithTheSameSentence() throws Exception {
-        String sentence = "palimpsest.kernels=x86: not available, this version generates no x86 machine code;"
+        String sentence = "palimpsest.kernels=x86: not available, turned off by -Dpalimpsest.x86=off;"
                 + " available here: scalar, vector";
 
-        assertThat(processWith("-Dpalimpsest.kernels=x86", "--add-modules", "jdk.incubator.vector"))
+        assertThat(processWith(
+                        "-Dpalimpsest.kernels=x86", "-Dpalimpsest.x86=off", "--add-modules", "jdk.incubator.vector"))
                 .contains("1: " + sentence, "2: " + sentence);
     }
 

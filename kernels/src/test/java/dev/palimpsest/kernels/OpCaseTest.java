@@ -2,12 +2,14 @@ package dev.palimpsest.kernels;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.palimpsest.kernels.cases.GuardedArray;
 import dev.palimpsest.kernels.cases.OpCase;
 import dev.palimpsest.kernels.cases.OpCases;
 import dev.palimpsest.kernels.cases.Tolerance;
 import dev.palimpsest.kernels.scalar.ScalarKernels;
+import dev.palimpsest.kernels.x86.MachineCode;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.List;
@@ -64,9 +66,20 @@ class OpCaseTest {
     @ParameterizedTest(name = "{0}")
     @MethodSource("cases")
     void vectorKernelsAgreeWithScalarKernelsOnAnyNumberOfThreads(OpCase c) {
+        agreesWithScalarKernelsOnAnyNumberOfThreads("vector", c);
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("cases")
+    void x86KernelsAgreeWithScalarKernelsOnAnyNumberOfThreads(OpCase c) {
+        assumeTrue(MachineCode.isAvailable(), MachineCode.detail());
+        agreesWithScalarKernelsOnAnyNumberOfThreads("x86", c);
+    }
+
+    private void agreesWithScalarKernelsOnAnyNumberOfThreads(String provider, OpCase c) {
         try (Arena arena = Arena.ofShared()) {
             OpCase.Arrays expected = run(c, reference, arena);
-            OpCase.Arrays first = run(c, KernelProviders.create("vector", threads.getFirst()), arena);
+            OpCase.Arrays first = run(c, KernelProviders.create(provider, threads.getFirst()), arena);
             for (int i = 0; i < expected.outputs().size(); i++) {
                 compare(
                         c,
@@ -74,7 +87,7 @@ class OpCaseTest {
                         expected.outputs().get(i).array());
             }
             for (Parallel more : threads.subList(1, threads.size())) {
-                OpCase.Arrays again = run(c, KernelProviders.create("vector", more), arena);
+                OpCase.Arrays again = run(c, KernelProviders.create(provider, more), arena);
                 for (int i = 0; i < expected.outputs().size(); i++) {
                     assertThat(again.outputs().get(i).bytes())
                             .as("%s: the bits of output %d on %d threads", c, i, more.threads())

@@ -5,9 +5,9 @@ import dev.palimpsest.kernels.NdArray;
 /// Where the rows of a matrix lie whose row index runs over several axes of an array, its column index over the last
 /// one.
 ///
-/// Neighbouring axes whose elements follow each other evenly are merged, so that dense arrays need one multiplication a
-/// row.
-final class RowMap {
+/// Neighbouring axes whose elements follow each other evenly are merged, so that dense arrays need one multiplication
+/// a row.
+public final class RowMap {
     private final long base;
     private final int[] extents;
     private final long[] strides;
@@ -21,7 +21,7 @@ final class RowMap {
     }
 
     /// The rows of an array of at least one axis.
-    static RowMap of(NdArray x) {
+    public static RowMap of(NdArray x) {
         int[] extents = new int[x.rank()];
         long[] strides = new long[x.rank()];
         int axes = 0;
@@ -43,7 +43,7 @@ final class RowMap {
     }
 
     /// Position of the first element of a row, in elements.
-    long at(long row) {
+    public long at(long row) {
         long at = base;
         long rest = row;
         for (int i = axes - 1; i > 0; i--) {
@@ -54,14 +54,14 @@ final class RowMap {
     }
 
     /// Writes the positions of the `count` rows from `first` on, in elements, to `into` from `index` on.
-    void fill(long first, int count, long[] into, int index) {
+    public void fill(long first, int count, long[] into, int index) {
         for (int i = 0; i < count; i++) {
             into[index + i] = at(first + i);
         }
     }
 
     /// The distance of all neighbouring rows, or -1 if it varies.
-    long evenStride() {
+    public long evenStride() {
         return axes == 0 ? 0 : axes == 1 ? strides[0] : -1;
     }
 }

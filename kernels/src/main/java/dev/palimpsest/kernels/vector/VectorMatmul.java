@@ -5,7 +5,6 @@ import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.kernels.Parallel;
-import dev.palimpsest.kernels.Shape;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.function.IntConsumer;
@@ -61,45 +60,11 @@ final class VectorMatmul {
         if (out.elements() == 0) {
             return;
         }
-        Shape shape = out.shape();
-        NdArray gate = epilogue.gate() == null ? null : epilogue.gate().expand(shape);
-        NdArray residual =
-                epilogue.residual() == null ? null : epilogue.residual().expand(shape);
-
-        // Axes on which b changes come first: they are the batch. The others, M among them, are rows.
-        int leading = shape.rank() - 2;
-        int[] order = new int[shape.rank()];
-        int batchAxes = 0;
-        for (int i = 0; i < leading; i++) {
-            if (b.dim(i) > 1 && b.stride(i) != 0) {
-                order[batchAxes++] = i;
-            }
-        }
-        int next = batchAxes;
-        for (int i = 0; i < leading; i++) {
-            if (b.dim(i) <= 1 || b.stride(i) == 0) {
-                order[next++] = i;
-            }
-        }
-        order[leading] = leading;
-        order[leading + 1] = leading + 1;
-        NdArray rightSide = b.permute(order);
-        for (int i = leading - 1; i >= batchAxes; i--) {
-            rightSide = rightSide.select(i, 0);
-        }
-        Product product = new Product(
-                a.permute(order),
-                rightSide,
-                out.permute(order),
-                new Epilogue(
-                        epilogue.bias(),
-                        epilogue.activation(),
-                        gate == null ? null : gate.permute(order),
-                        residual == null ? null : residual.permute(order)));
-        if (batchAxes == 0) {
-            run(product);
+        Product.Batch batch = Product.of(a, b, out, epilogue);
+        if (batch.axes() == 0) {
+            run(batch.product());
         } else {
-            runBatch(product, batchAxes);
+            runBatch(batch.product(), batch.axes());
         }
     }
 

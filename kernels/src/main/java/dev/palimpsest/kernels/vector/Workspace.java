@@ -13,13 +13,13 @@ import java.util.concurrent.atomic.AtomicLong;
 ///
 /// A task takes a workspace from the [Pool] and gives it back by closing it. Contents are whatever the previous user
 /// left.
-final class Workspace implements AutoCloseable {
+public final class Workspace implements AutoCloseable {
     private static final long ALIGNMENT = 64;
     private static final long GRAIN = 64 * 1024;
     private static final int POSITIONS = 4;
 
     /// What native memory is used for. Each use has memory of its own, so that a kernel can hold several at once.
-    enum Use {
+    public enum Use {
         /// A line of a picture on its way into patches.
         LINE,
         /// Weights of a convolution on their way into a panel.
@@ -31,7 +31,11 @@ final class Workspace implements AutoCloseable {
         /// A few rows on their way into a panel.
         STAGING,
         /// Attention scores of some queries.
-        SCORES
+        SCORES,
+        /// Partial sums of tiles.
+        SUMS,
+        /// What a program in machine code is told.
+        ARGUMENTS
     }
 
     /// The idle workspaces of one provider.
@@ -39,18 +43,18 @@ final class Workspace implements AutoCloseable {
     /// There are as many as tasks ever ran at the same time, and each keeps the largest size it was asked for; kernels
     /// ask for bounded sizes only. The memory belongs to an automatic arena and goes with the provider: no single
     /// caller could say when the last one has finished.
-    static final class Pool {
+    public static final class Pool {
         private final ConcurrentLinkedDeque<Workspace> idle = new ConcurrentLinkedDeque<>();
         private final AtomicLong bytes = new AtomicLong();
 
         /// Bytes of native memory held at the moment.
-        long bytes() {
+        public long bytes() {
             return bytes.get();
         }
 
         /// A workspace for the calling task alone; the most recently returned one, whose memory is likely still in the
         /// cache.
-        Workspace take() {
+        public Workspace take() {
             Workspace workspace = idle.pollFirst();
             return workspace == null ? new Workspace(this) : workspace;
         }
@@ -66,7 +70,7 @@ final class Workspace implements AutoCloseable {
     }
 
     /// At least `size` bytes for this use, aligned to a cache line. Asking for more replaces what was there.
-    MemorySegment memory(Use use, long size) {
+    public MemorySegment memory(Use use, long size) {
         MemorySegment held = memory.getOrDefault(use, MemorySegment.NULL);
         if (held.byteSize() < size) {
             // in steps, so that slowly growing sizes do not leave a trail of blocks for the garbage collector
@@ -79,7 +83,7 @@ final class Workspace implements AutoCloseable {
     }
 
     /// The `index`-th array for sums, of at least `size` elements.
-    float[] tile(int index, int size) {
+    public float[] tile(int index, int size) {
         while (tiles.size() <= index) {
             tiles.add(new float[size]);
         }
@@ -92,7 +96,7 @@ final class Workspace implements AutoCloseable {
     }
 
     /// The `index`-th array of positions (0 to 3), of at least `size` elements.
-    long[] positions(int index, int size) {
+    public long[] positions(int index, int size) {
         if (positions[index].length < size) {
             positions[index] = new long[size];
         }

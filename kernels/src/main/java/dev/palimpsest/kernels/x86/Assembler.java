@@ -550,15 +550,21 @@ final class Assembler extends Encoder {
         vector(Opcode.of(M0F, PF2, 0x7F).evex(), s.number(), 0, d, d, s.bits(), 0);
     }
 
-    /// Lanes of 32 bits: shifts to the left
-    void vpslld(Vec d, Vec s, int by) {
+    /// Lanes of 32 bits: shifts to the left; the source may be memory with 512-bit registers only.
+    void vpslld(Vec d, Operand s, int by) {
         vector(Opcode.of(M0F, P66, 0x72), 6, d.number(), s, d, d.bits(), 1);
         bytes(by);
     }
 
-    /// Lanes of 32 bits: shifts to the right, with zeros
-    void vpsrld(Vec d, Vec s, int by) {
+    /// Lanes of 32 bits: shifts to the right, with zeros; the source may be memory with 512-bit registers only.
+    void vpsrld(Vec d, Operand s, int by) {
         vector(Opcode.of(M0F, P66, 0x72), 2, d.number(), s, d, d.bits(), 1);
+        bytes(by);
+    }
+
+    /// Lanes of 32 bits: shifts to the right, with the sign; the source may be memory with 512-bit registers only.
+    void vpsrad(Vec d, Operand s, int by) {
+        vector(Opcode.of(M0F, P66, 0x72), 4, d.number(), s, d, d.bits(), 1);
         bytes(by);
     }
 

@@ -8,7 +8,6 @@ import static dev.palimpsest.kernels.x86.Gpr.RDX;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import dev.palimpsest.kernels.x86.ExecutableMemory.Program;
 import dev.palimpsest.kernels.x86.Operand.Memory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -80,8 +79,8 @@ public record Cpuid(String model, SortedSet<String> flags) {
     /// @throws IllegalStateException if the operating system refuses to execute the program that asks
     static Cpuid read(ExecutableMemory memory) {
         try (Arena arena = Arena.ofShared()) {
-            Program ask = memory.program(memory.install(cpuidProgram(), arena));
-            Program state = memory.program(memory.install(xgetbvProgram(), arena));
+            Program ask = memory.install(cpuidProgram(), arena);
+            Program state = memory.install(xgetbvProgram(), arena);
             MemorySegment answer = arena.allocate(16, 16);
             int highest = ask(ask, answer, 0, 0)[EAX];
             boolean managed = bit(ask(ask, answer, 1, 0)[ECX], 27); // OSXSAVE: xgetbv may be executed

@@ -8,7 +8,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandleProxies;
 
 /// Machine code in memory of this process.
@@ -28,6 +27,10 @@ final class ExecutableMemory {
     private final Map map = bind("mmap", Map.class);
     private final Protect protect = bind("mprotect", Protect.class);
     private final Unmap unmap = bind("munmap", Unmap.class);
+
+    /// One handle calls all programs, whose address is its first argument: it is linked and compiled only once.
+    private final Entry entry = MethodHandleProxies.asInterfaceInstance(
+            Entry.class, linker.downcallHandle(FunctionDescriptor.ofVoid(JAVA_LONG)));
 
     /// `mmap`, see its manual page.
     @FunctionalInterface
@@ -50,20 +53,18 @@ final class ExecutableMemory {
         int call(long address, long length);
     }
 
-    /// A program that takes the address of its arguments.
+    /// A call of machine code.
     @FunctionalInterface
-    public interface Program {
-        /// Runs it.
-        ///
-        /// @param arguments address of whatever the program expects
-        void run(long arguments);
+    public interface Entry {
+        /// Calls the function at `code` with one argument, under the System V calling convention.
+        void call(MemorySegment code, long argument);
     }
 
-    /// Puts a program into memory where it stays as long as the arena does.
+    /// Puts a program into memory, where it stays as long as the arena does.
     ///
     /// @param code position-independent code that follows the System V calling convention
     /// @throws IllegalStateException if the operating system refuses executable memory
-    MemorySegment install(byte[] code, Arena arena) {
+    Program install(byte[] code, Arena arena) {
         long pages = Math.ceilDiv(code.length, 4096) * 4096L;
         long address = map.call(0, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (address == MAP_FAILED) {
@@ -76,17 +77,7 @@ final class ExecutableMemory {
         if (protect.call(address, pages, PROT_READ | PROT_EXEC) != 0) {
             throw new IllegalStateException("the operating system refuses to make memory executable");
         }
-        return memory;
-    }
-
-    /// A program in memory as something to call.
-    ///
-    /// Calls hold off the garbage collector (they are as cheap as a call of compiled Java), so that a program should
-    /// return after some hundred microseconds.
-    Program program(MemorySegment at) {
-        MethodHandle handle =
-                linker.downcallHandle(at, FunctionDescriptor.ofVoid(JAVA_LONG), Linker.Option.critical(false));
-        return MethodHandleProxies.asInterfaceInstance(Program.class, handle);
+        return new Program(memory, entry);
     }
 
     private <T> T bind(String name, Class<T> type) {

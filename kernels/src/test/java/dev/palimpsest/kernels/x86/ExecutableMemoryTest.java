@@ -42,7 +42,7 @@ class ExecutableMemoryTest {
         try (Arena arena = Arena.ofShared()) {
             MemorySegment number = arena.allocateFrom(JAVA_LONG, 41);
 
-            memory.program(memory.install(increment(), arena)).run(number.address());
+            memory.install(increment(), arena).run(number.address());
 
             assertThat(number.get(JAVA_LONG, 0)).isEqualTo(42);
         }
@@ -56,11 +56,11 @@ class ExecutableMemoryTest {
         }
         a.ret();
         try (Arena arena = Arena.ofShared()) {
-            MemorySegment code = memory.install(a.toBytes(), arena);
+            Program program = memory.install(a.toBytes(), arena);
 
-            memory.program(code).run(0);
+            program.run(0);
 
-            assertThat(code.byteSize()).isEqualTo(40_960);
+            assertThat(program.code().byteSize()).isEqualTo(40_960);
         }
     }
 
@@ -68,7 +68,7 @@ class ExecutableMemoryTest {
     void thePagesAreExecutableAndNotWritableUntilTheArenaCloses() throws IOException {
         MemorySegment code;
         try (Arena arena = Arena.ofShared()) {
-            code = memory.install(increment(), arena);
+            code = memory.install(increment(), arena).code();
 
             assertThat(permissions(code.address()))
                     .hasValueSatisfying(p -> assertThat(p).startsWith("r-x"));

@@ -1,0 +1,325 @@
+package dev.palimpsest.kernels.x86;
+
+import static dev.palimpsest.kernels.x86.Gpr.R10;
+import static dev.palimpsest.kernels.x86.Gpr.R11;
+import static dev.palimpsest.kernels.x86.Gpr.R12;
+import static dev.palimpsest.kernels.x86.Gpr.R13;
+import static dev.palimpsest.kernels.x86.Gpr.R8;
+import static dev.palimpsest.kernels.x86.Gpr.R9;
+import static dev.palimpsest.kernels.x86.Gpr.RAX;
+import static dev.palimpsest.kernels.x86.Gpr.RBP;
+import static dev.palimpsest.kernels.x86.Gpr.RBX;
+import static dev.palimpsest.kernels.x86.Gpr.RCX;
+import static dev.palimpsest.kernels.x86.Gpr.RDI;
+import static dev.palimpsest.kernels.x86.Gpr.RDX;
+import static dev.palimpsest.kernels.x86.Gpr.RSI;
+import static dev.palimpsest.kernels.x86.Operand.Memory.at;
+import static dev.palimpsest.kernels.x86.Operand.Vec.zmm;
+
+import dev.palimpsest.kernels.x86.Assembler.Condition;
+import dev.palimpsest.kernels.x86.Operand.Memory;
+import dev.palimpsest.kernels.x86.Operand.Vec;
+
+/// Writes the micro-kernels of the matrix product: `sums (+)= rows * panel` for some tiles below each other.
+///
+/// The sums of a tile, at most 14 rows of 32 columns, stay in registers for the whole inner dimension. Every step
+/// loads one row of the panel (two registers), then broadcasts one unit of activations after the other and multiplies
+/// it with both. So a step of 14 rows has 28 multiplications for 16 loads: with two of each a cycle the
+/// multiplications decide, and at four cycles of latency 28 independent sums are three times as many as needed.
+/// (Multiplying with a broadcast from memory instead would load once for every multiplication, and the loads would
+/// decide.)
+///
+/// Rows may lie anywhere at even distances, so activations need no packing; addresses are formed as `base`, `base +
+/// stride`, `base + 2 stride` from a base register for every three rows.
+final class TileGenerator {
+    /// Columns of a vector.
+    static final int LANES = 16;
+
+    /// Vectors of a panel.
+    static final int VECTORS = 2;
+
+    /// Columns of a panel.
+    static final int COLUMNS = VECTORS * LANES;
+
+    // arguments, in bytes from the start of the block
+    /// Address of the first row of activations.
+    static final int ROWS = 0;
+    /// Distance of rows in bytes.
+    static final int ROW_STRIDE = 8;
+    /// Address of the panel.
+    static final int PANEL = 16;
+    /// Whole units of the inner dimension.
+    static final int UNITS = 24;
+    /// Weights of a last unit that is not whole; only for types that widen.
+    static final int TAIL = 32;
+    /// Address of the sums: dense rows of as many columns as the panel has.
+    static final int SUMS = 40;
+    /// 0 to begin with zeros, 1 to add to the sums.
+    static final int ADD = 48;
+    /// Number of tiles, at least 1.
+    static final int TILES = 56;
+    /// Address of one factor for each column that what is added gets; only for scaled kernels.
+    static final int SCALES = 64;
+
+    private static final Gpr[] BASES = {RAX, RBX, RBP, R12, R13};
+    private static final int ROWS_OF_BASE = 3;
+
+    private final Assembler a = new Assembler();
+    private final Tile tile;
+    private final int firstPanelRegister;
+    private final int firstBroadcast;
+    private final int broadcasts;
+
+    /// One kernel.
+    ///
+    /// @param type what is multiplied
+    /// @param rows 1 to the type's largest number
+    /// @param vectors of 16 columns: 1 or 2
+    /// @param scaled whether what is added to the sums is first multiplied with the scale of its column
+    record Tile(TileType type, int rows, int vectors, boolean scaled) {}
+
+    private TileGenerator(Tile tile) {
+        this.tile = tile;
+        firstPanelRegister = tile.rows * tile.vectors;
+        firstBroadcast = firstPanelRegister + tile.vectors;
+        // the last register holds the mask that widens odd bf16
+        broadcasts = Math.min(4, (tile.type == TileType.F32_BF16 ? 31 : 32) - firstBroadcast);
+    }
+
+    /// The program of a kernel.
+    static byte[] generate(Tile tile) {
+        return new TileGenerator(tile).program();
+    }
+
+    private byte[] program() {
+        Gpr[] saved = {RBX, RBP, R12, R13};
+        for (Gpr r : saved) {
+            a.push(r);
+        }
+        a.mov(R9, at(RDI, ROWS));
+        a.mov(R10, at(RDI, ROW_STRIDE));
+        a.mov(RDX, at(RDI, SUMS));
+        a.mov(R8, at(RDI, TILES));
+        if (tile.type == TileType.F32_BF16) {
+            a.vpbroadcastd(zmm(31), a.constant(0xFFFF_0000));
+        }
+        Label nextTile = new Label();
+        a.bind(nextTile);
+        formAddresses();
+        begin();
+        multiply();
+        finish();
+        a.add(RDX, tile.rows * rowBytes());
+        a.imul(R11, R10, tile.rows);
+        a.add(R9, R11);
+        a.dec(R8);
+        a.j(Condition.NE, nextTile);
+        for (int i = saved.length - 1; i >= 0; i--) {
+            a.pop(saved[i]);
+        }
+        a.vzeroupper();
+        a.ret();
+        return a.toBytes();
+    }
+
+    private int rowBytes() {
+        return tile.vectors * 64;
+    }
+
+    private Vec sum(int row, int vector) {
+        return zmm(row * tile.vectors + vector);
+    }
+
+    private Vec panelRegister(int vector) {
+        return zmm(firstPanelRegister + vector);
+    }
+
+    private void formAddresses() {
+        a.mov(RAX, R9);
+        for (int i = 1; i < bases(); i++) {
+            a.lea(BASES[i], at(BASES[i - 1], R10, 2, 0));
+            a.add(BASES[i], R10);
+        }
+        a.mov(RSI, at(RDI, PANEL));
+        a.mov(RCX, at(RDI, UNITS));
+    }
+
+    private int bases() {
+        return Math.ceilDiv(tile.rows, ROWS_OF_BASE);
+    }
+
+    /// The activation of a row, some bytes behind the place that the loop has come to.
+    private Memory activation(int row, int bytes) {
+        Gpr base = BASES[row / ROWS_OF_BASE];
+        int rest = row % ROWS_OF_BASE;
+        return rest == 0 ? at(base, bytes) : at(base, R10, rest, bytes);
+    }
+
+    /// Zeros, or the sums so far.
+    private void begin() {
+        Label zero = new Label();
+        Label begun = new Label();
+        if (!tile.scaled) {
+            a.mov(R11, at(RDI, ADD));
+            a.test(R11, R11);
+            a.j(Condition.E, zero);
+            forEachSum((sum, place) -> a.vmovups(sum, place));
+            a.jmp(begun);
+        }
+        a.bind(zero);
+        forEachSum((sum, place) -> a.vpxord(sum, sum, sum));
+        a.bind(begun);
+    }
+
+    private void finish() {
+        if (!tile.scaled) {
+            forEachSum((sum, place) -> a.vmovups(place, sum));
+            return;
+        }
+        a.mov(R11, at(RDI, SCALES));
+        for (int j = 0; j < tile.vectors; j++) {
+            a.vmovups(panelRegister(j), at(R11, j * 64));
+        }
+        Label first = new Label();
+        Label end = new Label();
+        a.mov(R11, at(RDI, ADD));
+        a.test(R11, R11);
+        a.j(Condition.E, first);
+        forEachSum((sum, place) -> {
+            // sum * scale + what is there
+            a.vfmadd213ps(sum, panelRegister(sum.number() % tile.vectors), place);
+            a.vmovups(place, sum);
+        });
+        a.jmp(end);
+        a.bind(first);
+        forEachSum((sum, place) -> {
+            a.vmulps(sum, sum, panelRegister(sum.number() % tile.vectors));
+            a.vmovups(place, sum);
+        });
+        a.bind(end);
+    }
+
+    private interface ForSum {
+        void accept(Vec sum, Memory place);
+    }
+
+    private void forEachSum(ForSum action) {
+        for (int i = 0; i < tile.rows; i++) {
+            for (int j = 0; j < tile.vectors; j++) {
+                action.accept(sum(i, j), at(RDX, i * rowBytes() + j * 64));
+            }
+        }
+    }
+
+    // ---- the loop over the inner dimension
+
+    private void multiply() {
+        int unroll = 4 / (tile.type.widens() ? tile.type.weights() : 1);
+        Label main = new Label();
+        Label rest = new Label();
+        Label single = new Label();
+        Label end = new Label();
+        if (unroll > 1) {
+            a.sub(RCX, unroll);
+            a.j(Condition.L, rest);
+            a.align(64);
+            a.bind(main);
+            units(unroll);
+            a.sub(RCX, unroll);
+            a.j(Condition.GE, main);
+            a.bind(rest);
+            a.add(RCX, unroll);
+        }
+        a.test(RCX, RCX);
+        a.j(Condition.E, end);
+        a.bind(single);
+        units(1);
+        a.dec(RCX);
+        a.j(Condition.NE, single);
+        a.bind(end);
+        if (tile.type.widens()) {
+            partOfUnit();
+        }
+    }
+
+    /// Some units, and on to the next ones.
+    private void units(int count) {
+        int elements = tile.type.widens() ? tile.type.weights() : 1;
+        for (int u = 0; u < count; u++) {
+            for (int e = 0; e < elements; e++) {
+                step(u * rowBytes(), e, 4 * (u * elements + e));
+            }
+        }
+        a.add(RSI, count * rowBytes());
+        for (int i = 0; i < bases(); i++) {
+            a.add(BASES[i], 4 * count * elements);
+        }
+    }
+
+    /// The weights of a last unit that is not whole.
+    private void partOfUnit() {
+        Label end = new Label();
+        a.mov(RCX, at(RDI, TAIL));
+        for (int e = 0; e < tile.type.weights() - 1; e++) {
+            a.cmp(RCX, e);
+            a.j(Condition.LE, end);
+            step(0, e, 4 * e);
+        }
+        a.bind(end);
+    }
+
+    /// One row of the panel (of a type that widens: the weights `element` of its units) times one unit of every row.
+    private void step(int panelBytes, int element, int activationBytes) {
+        for (int j = 0; j < tile.vectors; j++) {
+            load(panelRegister(j), at(RSI, panelBytes + j * 64), element);
+        }
+        for (int i = 0; i < tile.rows; i++) {
+            Vec activation = zmm(firstBroadcast + i % broadcasts);
+            a.vbroadcastss(activation, activation(i, activationBytes));
+            for (int j = 0; j < tile.vectors; j++) {
+                multiplyAdd(sum(i, j), activation, panelRegister(j));
+            }
+        }
+    }
+
+    private void multiplyAdd(Vec sum, Vec activation, Vec weights) {
+        switch (tile.type) {
+            case BF16 -> a.vdpbf16ps(sum, activation, weights);
+            case U8_I8 -> a.vpdpbusd(sum, activation, weights);
+            default -> a.vfmadd231ps(sum, activation, weights);
+        }
+    }
+
+    /// Loads a vector of units, or one weight of each as f32.
+    private void load(Vec to, Memory from, int element) {
+        switch (tile.type) {
+            case F32, BF16, U8_I8 -> a.vmovups(to, from);
+            case F32_BF16 -> {
+                // a bf16 is the upper half of an f32
+                if (element == 0) {
+                    a.vpslld(to, from, 16);
+                } else {
+                    a.vpandd(to, zmm(31), from);
+                }
+            }
+            case F32_F16 -> {
+                if (element == 0) {
+                    a.vmovdqu32(to, from);
+                } else {
+                    a.vpsrld(to, from, 16);
+                }
+                a.vpmovdw(to.as(256), to);
+                a.vcvtph2ps(to, to.as(256));
+            }
+            case F32_I8 -> {
+                if (element == 3) {
+                    a.vpsrad(to, from, 24);
+                } else {
+                    a.vpslld(to, from, 24 - 8 * element);
+                    a.vpsrad(to, to, 24);
+                }
+                a.vcvtdq2ps(to, to);
+            }
+        }
+    }
+}
