@@ -117,6 +117,11 @@ class OptimTest {
         }
         assertThat(LearningRate.constant(0.1).at(1000)).isEqualTo(0.1);
         assertThat(LearningRate.linear(3, 0, 0, 10, 1).at(5)).isEqualTo(3);
+        LearningRate held = LearningRate.linear(2, 1, 0, 12, 0.5, 0.25);
+        assertThat(List.of(held.at(0), held.at(1), held.at(3))).containsExactly(0.0, 2.0, 2.0);
+        assertThat(held.at(6)).isCloseTo(2 * (1 - 0.5 * 1 / 3), within(1e-12)); // half of the way
+        assertThat(held.at(11)).isEqualTo(1);
+        assertThatThrownBy(() -> LearningRate.linear(1, 0, 0, 4, 0, 1)).hasMessageContaining("make no schedule");
         assertThatThrownBy(() -> LearningRate.linear(1, 5, 0, 4, 0)).hasMessageContaining("5 of 4 updates");
     }
 }
