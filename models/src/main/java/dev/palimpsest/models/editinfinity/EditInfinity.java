@@ -10,6 +10,7 @@ import dev.palimpsest.models.infinity.BitSampling;
 import dev.palimpsest.models.infinity.GenerateOptions;
 import dev.palimpsest.models.infinity.GenerationRequest;
 import dev.palimpsest.models.infinity.Infinity;
+import dev.palimpsest.models.infinity.InfinityTransformer;
 import dev.palimpsest.models.infinity.PictureLayout;
 import dev.palimpsest.models.infinity.PromptText;
 import dev.palimpsest.models.infinity.ScaleSchedule;
@@ -118,12 +119,9 @@ public final class EditInfinity implements AutoCloseable {
     }
 
     private Inversion invert(RgbImage picture, String prompt, InvertOptions options, @Nullable Path folder) {
-        if (prompt.isBlank()) {
-            throw new IllegalArgumentException("the prompt is empty; say what the picture shows");
-        }
-        infinity.check(GenerateOptions.defaults().withSize(options.size()).withHeightToWidth(options.heightToWidth()));
         turn.lock();
         try {
+            check(prompt, options);
             InversionDescription description = InversionDescription.of(fingerprint(), picture, prompt, options);
             InversionFolder files = folder == null ? null : InversionFolder.begin(folder, description, picture);
             if (files != null && files.isFinished()) {
@@ -138,6 +136,25 @@ public final class EditInfinity implements AutoCloseable {
             });
         } finally {
             turn.unlock();
+        }
+    }
+
+    /// Finds what cannot work before hours are spent and anything is written.
+    private void check(String prompt, InvertOptions options) {
+        if (prompt.isBlank()) {
+            throw new IllegalArgumentException("the prompt is empty; say what the picture shows");
+        }
+        infinity.check(GenerateOptions.defaults().withSize(options.size()).withHeightToWidth(options.heightToWidth()));
+        if (options.promptUpdates() > 0) {
+            CaptionRule rule = options.caption();
+            for (String text : rule.variants(rule.caption(prompt))) {
+                pipeline.requireLength(text + options.instruction(), options.learnedRows());
+            }
+        }
+        Path start = options.adapterStart();
+        if (start != null && options.adapterUpdates() > 0) {
+            Scope.run(() -> LoraFiles.load(infinity.pipeline().transformer(), start, options.lora())
+                    .settings());
         }
     }
 
@@ -159,8 +176,7 @@ public final class EditInfinity implements AutoCloseable {
         String caption = options.caption().caption(prompt);
 
         progress.update("encode picture", 0, 1);
-        Supplier<List<Tensor>> bits = () -> pipeline.bits(picture, layout);
-        Source source = pipeline.source(files == null ? bits.get() : files.bits(bits), layout);
+        Source source = pipeline.source(bits(picture, layout, files), layout);
         cancellation.check();
         Tensor features = pipeline.features(picture, layout); // (1, channels, H, W)
         progress.update("encode picture", 1, 1);
@@ -208,6 +224,19 @@ public final class EditInfinity implements AutoCloseable {
         return new Learned(source, learned, adapters);
     }
 
+    /// The picture's bits, which are computed only once for a folder: a resumed inversion has the same to the last
+    /// one, whatever computes it.
+    private List<Tensor> bits(RgbImage picture, PictureLayout layout, @Nullable InversionFolder files) {
+        if (files != null && files.hasBits()) {
+            return files.bits();
+        }
+        List<Tensor> bits = pipeline.bits(picture, layout);
+        if (files != null) {
+            files.keepBits(bits);
+        }
+        return bits;
+    }
+
     private static int index(RandomSource random, int count) {
         float[] uniform = new float[1];
         random.rand(uniform);
@@ -227,6 +256,51 @@ public final class EditInfinity implements AutoCloseable {
     }
 
     // ---- opening
+
+    /// An inversion from what was learned elsewhere, such as files that the original has written. It can be rewritten
+    /// and saved like one that was learned here.
+    ///
+    /// @param image the picture that was learned
+    /// @param prompt what it shows, in words
+    /// @param options those with which it was learned, as far as they say size, shape, instruction, number of rows and
+    ///     strength of adapters
+    /// @param learnedPrompt file of the learned rows, see [LearnedPromptFiles], or null if there are none
+    /// @param adapters file of the adapters, see [LoraFiles], or null if there are none
+    /// @throws IllegalArgumentException if the prompt is blank or too long, or an option does not fit the model
+    /// @throws CheckpointException if a file cannot be read or does not fit the model
+    public Inversion adopt(
+            BufferedImage image,
+            String prompt,
+            InvertOptions options,
+            @Nullable Path learnedPrompt,
+            @Nullable Path adapters) {
+        InvertOptions adopted = options.withAdapterStart(null)
+                .withUpdates(
+                        learnedPrompt == null ? 0 : Math.max(1, options.promptUpdates()),
+                        adapters == null ? 0 : Math.max(1, options.adapterUpdates()));
+        RgbImage picture = RgbImage.of(image);
+        turn.lock();
+        try {
+            check(prompt, adopted);
+            InversionDescription description = InversionDescription.of(fingerprint(), picture, prompt, adopted)
+                    .with("adopted_prompt", learnedPrompt == null ? "" : Fingerprints.of(learnedPrompt))
+                    .with("adopted_lora", adapters == null ? "" : Fingerprints.of(adapters));
+            InfinityTransformer model = infinity.pipeline().transformer();
+            return inScope(description, picture, () -> {
+                LearnedPrompt rows = learnedPrompt == null
+                        ? null
+                        : InversionFolder.prompt(
+                                learnedPrompt,
+                                adopted.learnedRows(),
+                                model.config().textChannels());
+                Lora lora = adapters == null ? null : InversionFolder.adapters(adapters, adopted.lora(), model);
+                PictureLayout layout = adopted.layout();
+                return new Learned(pipeline.source(pipeline.bits(picture, layout), layout), rows, lora);
+            });
+        } finally {
+            turn.unlock();
+        }
+    }
 
     /// Opens an inversion that this model has made.
     ///

@@ -135,13 +135,18 @@ public record EditInfinityPipeline(InfinityPipeline infinity) {
     /// @param rows how many
     /// @throws IllegalArgumentException if the model takes no text that long
     public TextFeatures text(String text, int rows, Cancellation cancellation) {
-        int tokens = infinity.tokens(text).length;
+        requireLength(text, rows);
+        return text(text, cancellation);
+    }
+
+    /// Checks that the model takes a text with learned rows behind it.
+    void requireLength(String text, int rows) {
+        int tokens = infinity.tokenizer().encode(text).length;
         int longest = infinity.transformer().config().textMaxLength();
         if (tokens + rows > longest) {
             throw new IllegalArgumentException("the prompt has " + tokens + " tokens with its instruction, which with "
                     + rows + " learned rows are more than the " + longest + " that the model takes; shorten it");
         }
-        return text(text, cancellation);
     }
 
     /// Learning of a picture.
@@ -159,12 +164,17 @@ public record EditInfinityPipeline(InfinityPipeline infinity) {
     /// @param words one word or several of the text, as they stand there
     /// @param request how to generate from the text; its steering is replaced
     /// @return the size of the layout's frame, 64 x 64 for square pictures
-    /// @throws IllegalArgumentException if the words are not in the text
+    /// @throws IllegalArgumentException if the words are not in the text, or have no span there, see [WordSpans#find]
     public Tensor attention(Source source, String text, String words, GenerationRequest request) {
         Span span = WordSpans.of(infinity.tokenizer(), text)
                 .find(words)
                 .orElseThrow(() -> new IllegalArgumentException("attention: the words \"" + words
                         + "\" are not in the prompt \"" + text + "\"; give them as they stand there"));
+        if (span.end() <= span.start()) {
+            throw new IllegalArgumentException("attention: the words \"" + words + "\" occur in the prompt \"" + text
+                    + "\", but the first of them again behind the last one, and the last occurrence of a word counts; "
+                    + "give a single word");
+        }
         return Scope.run(() -> {
             AttentionMap map =
                     new AttentionMap(source.layout, request.text().rows().dim(0), span.start(), span.end());

@@ -3,6 +3,7 @@ package dev.palimpsest.models.editinfinity;
 import dev.palimpsest.models.editinfinity.EditInfinityPipeline.Source;
 import dev.palimpsest.models.image.RgbImage;
 import dev.palimpsest.models.infinity.PictureLayout;
+import dev.palimpsest.models.infinity.PictureSize;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.nn.Lora;
@@ -65,6 +66,16 @@ public final class Inversion implements AutoCloseable {
         return description.layout();
     }
 
+    /// About how many pixels the pictures have that are made from it.
+    public PictureSize size() {
+        return description.size();
+    }
+
+    /// Height divided by width of what was learned, as it was asked for.
+    public double heightToWidth() {
+        return description.heightToWidth();
+    }
+
     /// What it was made of: the fields of its `inversion.json`, texts, numbers and truth values.
     public Map<String, Object> settings() {
         return description.fields();
@@ -115,7 +126,7 @@ public final class Inversion implements AutoCloseable {
     /// @throws dev.palimpsest.weights.CheckpointException if it cannot be written
     public void save(Path folder) {
         InversionFolder files = InversionFolder.begin(folder, description, picture);
-        files.bits(() -> learned.source.bits());
+        files.keepBits(learned.source.bits());
         files.finish(learned.prompt, learned.adapters);
     }
 

@@ -63,6 +63,13 @@ record InversionDescription(Map<String, Object> fields) {
         return new InversionDescription(f);
     }
 
+    /// This description with one more field, whose value tells apart what the other fields do not.
+    InversionDescription with(String name, String value) {
+        Map<String, Object> more = new LinkedHashMap<>(fields);
+        more.put(name, value);
+        return new InversionDescription(more);
+    }
+
     private static void putStage(Map<String, Object> f, String stage, int updates, LearningSettings settings) {
         f.put(stage + "updates", (long) updates);
         f.put(stage + "lr", settings.rate());
@@ -164,7 +171,10 @@ record InversionDescription(Map<String, Object> fields) {
                         });
             }
         }
-        return Optional.empty();
+        return other.fields.keySet().stream()
+                .filter(name -> !fields.containsKey(name))
+                .findFirst()
+                .map(name -> "no " + name + " instead of " + other.fields.get(name));
     }
 
     private static boolean isSame(Object a, @Nullable Object b) {

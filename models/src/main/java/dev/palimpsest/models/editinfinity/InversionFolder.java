@@ -24,7 +24,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
-import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -160,18 +159,18 @@ final class InversionFolder {
         return ImageFiles.read(file);
     }
 
-    /// The bits that are stored, or those of `compute`, which are then stored.
-    List<Tensor> bits(Supplier<List<Tensor>> compute) {
-        if (Files.exists(folder.resolve(BITS))) {
-            return bits();
-        }
-        List<Tensor> bits = compute.get();
+    /// Whether the picture's bits are stored.
+    boolean hasBits() {
+        return Files.exists(folder.resolve(BITS));
+    }
+
+    /// Stores the picture's bits.
+    void keepBits(List<Tensor> bits) {
         SafeTensorsWriter writer = new SafeTensorsWriter();
         for (int k = 0; k < bits.size(); k++) {
             writer.add(BITS_OF_SCALE + k, bits.get(k).array());
         }
         writer.write(folder.resolve(BITS));
-        return bits;
     }
 
     /// The bits that are stored; they belong to the current scope.
@@ -229,12 +228,18 @@ final class InversionFolder {
             return null;
         }
         Path file = folder.resolve(LEARNED);
-        LearnedPrompt prompt = LearnedPromptFiles.load(file, description.learnedRows());
-        if (prompt.embedding().dim(2) != textChannels) {
+        return prompt(file, description.learnedRows(), textChannels);
+    }
+
+    /// A learned prompt in any file, which belongs to the current scope.
+    ///
+    /// @throws CheckpointException if it is damaged or of another model
+    static LearnedPrompt prompt(Path file, int rows, int textChannels) {
+        LearnedPrompt prompt = LearnedPromptFiles.load(file, rows);
+        int width = prompt.embedding().dim(2);
+        if (width != textChannels) {
             throw new CheckpointException(
-                    file,
-                    "holds a learned prompt of width " + prompt.embedding().dim(2) + ", but the model's texts have "
-                            + textChannels);
+                    file, "holds a learned prompt of width " + width + ", but the model's texts have " + textChannels);
         }
         requireFinite(file, prompt);
         return prompt;
@@ -248,8 +253,14 @@ final class InversionFolder {
         if (description.adapterUpdates() == 0) {
             return null;
         }
-        Path file = folder.resolve(LEARNED);
-        Lora adapters = LoraFiles.load(model, file, description.lora());
+        return adapters(folder.resolve(LEARNED), description.lora(), model);
+    }
+
+    /// Adapters in any file, which belong to the current scope and are not attached.
+    ///
+    /// @throws CheckpointException if they are damaged or of another model
+    static Lora adapters(Path file, Lora.Settings settings, Module model) {
+        Lora adapters = LoraFiles.load(model, file, settings);
         requireFinite(file, adapters);
         return adapters;
     }

@@ -194,6 +194,22 @@ class EditInfinityTinyTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"rewrite", "rewrite_user", "rewrite_auto"})
+    void soIsOneThatTheOriginalHasLearned(String name) {
+        Path learned = EXAMPLE.resolve("expected_inversion.safetensors");
+        JsonObject run = run("invert");
+        Path folder = temporary.resolve("adopted_" + name);
+        try (Inversion adopted =
+                edit.adopt(picture("source.png"), run.text("prompt"), edit.invertOptions(), learned, learned)) {
+            isRewrittenAsTheOriginalDoes(adopted, name);
+            adopted.save(folder);
+        }
+        try (Inversion opened = edit.open(folder)) {
+            isRewrittenAsTheOriginalDoes(opened, name);
+        }
+    }
+
     private void isRewrittenAsTheOriginalDoes(Inversion inversion, String name) {
         JsonObject run = run(name);
         EditArea area = run.has("mask")

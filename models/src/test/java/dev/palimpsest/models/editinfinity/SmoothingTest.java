@@ -101,6 +101,58 @@ class SmoothingTest {
     }
 
     @Test
+    void blocksThatDoNotDivideAPictureDriftOrOverlap() {
+        Scope.run(() -> {
+            Tensor grey = Tensor.full(DType.F32, Shape.of(1, 14), 255);
+            grey.slice(1, 12, 14).fillInPlace(0);
+            Mask mask = Mask.ofGrey(grey);
+            // 3, 4 and 2 pixels to a block; of nine blocks the last two have only the border left
+            assertThat(mask.blocks(1, 5).toTensor().toLongArray()).containsExactly(0, 0, 0, 0, 1);
+            assertThat(mask.blocks(1, 4).toTensor().toLongArray()).containsExactly(0, 0, 0, 1);
+            assertThat(mask.blocks(1, 9).toTensor().toLongArray()).containsExactly(0, 0, 0, 0, 0, 0, 1, 1, 1);
+            assertThat(mask.blocks(1, 9, Mask.Blocks.EXACT).toTensor().toLongArray())
+                    .containsExactly(0, 0, 0, 0, 0, 0, 0, 1, 1);
+            for (Mask.Blocks cut : Mask.Blocks.values()) {
+                assertThat(mask.blocks(1, 7, cut).toTensor().toLongArray()).containsExactly(0, 0, 0, 0, 0, 0, 1);
+            }
+            return null;
+        });
+    }
+
+    @Test
+    void aPlottedMaskHas616PixelsOnItsLongerSide() {
+        Scope.run(() -> {
+            Mask mask = Mask.above(Tensor.of(new float[] {1, 2, 3, 4, 5, 6, 7, 8}, 2, 4), 0.5);
+            Mask plotted = MaskMethod.PLOTTED.drawn(mask);
+            assertThat(plotted.width()).isEqualTo(616);
+            assertThat(plotted.height()).isEqualTo(308);
+            assertThat(plotted.count()).isEqualTo(616 * 308 / 2);
+            assertThat(MaskMethod.DIRECT.drawn(mask)).isSameAs(mask);
+            assertThat(MaskMethod.of("plotted")).isEqualTo(MaskMethod.PLOTTED);
+            assertThatThrownBy(() -> MaskMethod.of("painted")).hasMessageContaining("direct, plotted");
+            return null;
+        });
+    }
+
+    @Test
+    void masksAndMapsArePictures() {
+        Scope.run(() -> {
+            Mask mask = Mask.above(Tensor.of(new float[] {1, 2, 3, 4}, 2, 2), 0.5);
+            assertThat(RgbImage.of(mask.toImage()).get(1, 0, 2)).isEqualTo(255);
+            assertThat(Mask.of(RgbImage.of(mask.toImage())).toTensor().toLongArray())
+                    .containsExactly(mask.toTensor().toLongArray());
+            Heatmap map = Heatmap.of(Tensor.of(new float[] {1, 2, 3, 6, 1, 1}, 2, 3));
+            RgbImage picture = RgbImage.of(map.toImage());
+            assertThat(picture.get(0, 0, 0)).isZero();
+            assertThat(picture.get(2, 0, 1)).isEqualTo(102);
+            assertThat(picture.get(0, 1, 2)).isEqualTo(255);
+            assertThat(map.get(1, 0)).isEqualTo(6);
+            assertThatThrownBy(() -> Heatmap.of(Tensor.zeros(2))).hasMessageContaining("(height, width)");
+            return null;
+        });
+    }
+
+    @Test
     void settingsThatMakeNoSenseAreRefused() {
         assertThatThrownBy(() -> new Smoothing(4, 1, false)).hasMessageContaining("must rise");
         Scope.run(() -> {

@@ -7,6 +7,9 @@ import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.LoadReport;
 import dev.palimpsest.weights.SafeTensorsWriter;
 import dev.palimpsest.weights.WeightTree;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
 import java.util.function.Consumer;
@@ -38,6 +41,11 @@ public final class RandomWeights {
                 writer.write(file);
                 return null;
             });
+        }
+        try {
+            Files.delete(empty);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
         return file;
     }
