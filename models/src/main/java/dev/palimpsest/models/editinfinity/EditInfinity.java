@@ -415,11 +415,11 @@ public final class EditInfinity implements AutoCloseable {
                 generation.withSampling(sampling.withGuidance(1)).withNegativePrompt("");
         GenerateOptions looking = (inner ? generation : unguided).withPositivePrompt(false);
         ScaleSchedule schedule = source.layout().schedule();
-        generation.progress().update("look at the picture", 0, schedule.length());
         GenerationRequest request = infinity.request(prompt, looking)
                 .withListener(step -> generation
                         .progress()
                         .update("look at the picture", schedule.start(step.scale() + 1), schedule.length()));
+        generation.progress().update("look at the picture", 0, schedule.length());
         return pipeline.attention(source, prompt, words, request);
     }
 

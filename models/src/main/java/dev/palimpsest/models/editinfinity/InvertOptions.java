@@ -94,7 +94,7 @@ public record InvertOptions(
         /// Hears nothing.
         Listener NONE = (stage, update, loss, gradientNorm) -> {};
 
-        /// Called after an update, and after the state was written if it was its turn.
+        /// Called after an update, and after the state was written if it was its turn; before progress is told.
         ///
         /// @param update its number in the stage, from 1
         /// @param loss before the update

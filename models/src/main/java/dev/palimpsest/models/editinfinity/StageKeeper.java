@@ -67,7 +67,8 @@ final class StageKeeper implements InversionTrainer.Keeper, InversionTrainer.Lis
 
     @Override
     public void updated(int update, double loss, double gradientNorm) {
-        options.progress().update(label(), update, updates());
+        // in this order, so that who shows progress can show the loss with it
         options.listener().updated(stage, update, loss, gradientNorm);
+        options.progress().update(label(), update, updates());
     }
 }
