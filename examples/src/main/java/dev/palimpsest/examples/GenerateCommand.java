@@ -1,24 +1,16 @@
 package dev.palimpsest.examples;
 
-import dev.palimpsest.models.image.ImageFiles;
 import dev.palimpsest.models.image.RgbImage;
 import dev.palimpsest.models.infinity.GenerateOptions;
 import dev.palimpsest.models.infinity.Infinity;
 import dev.palimpsest.models.infinity.PictureSize;
 import dev.palimpsest.models.infinity.ScaleSchedule;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -32,10 +24,14 @@ import picocli.CommandLine.TypeConversionException;
 
 /// `palimpsest generate`: a picture from words. What can be wrong is found before anything is computed; every picture
 /// is written whole or not at all.
-@Command(name = "generate", mixinStandardHelpOptions = true, description = "Makes a picture from words with Infinity.")
+@Command(
+        name = "generate",
+        mixinStandardHelpOptions = true,
+        description = {
+            "Makes a picture from words with Infinity.",
+            "What is not given comes from the model's config.json, or else is as in the original."
+        })
 final class GenerateCommand implements Callable<Integer> {
-    private static final String PNG = ".png";
-
     @Spec
     private CommandSpec spec;
 
@@ -87,38 +83,24 @@ final class GenerateCommand implements Callable<Integer> {
         if (prompt.isBlank()) {
             throw new UserException("--prompt is empty; say what the picture should show");
         }
-        if (!EditCommand.name(file).toLowerCase(Locale.ROOT).endsWith(PNG) || Files.isDirectory(file)) {
-            throw new UserException("--out: " + file + " is not the name of a PNG file; let it end in " + PNG);
-        }
+        GenerationOutput.requirePng(file);
         over(GenerateOptions.defaults()); // finds options that make no sense before a model is opened
-        Path folder = Objects.requireNonNull(file.toAbsolutePath().normalize().getParent());
-        Path preview = options.preview;
         long start = System.nanoTime();
-        List<Path> previews = new ArrayList<>();
-        Interruption.guard(spec.commandLine().getErr(), cancellation -> {
-            try (var _ = new OutputFolder("--out", folder);
-                    var _ = preview == null ? null : new OutputFolder("--preview", preview)) {
+        PrintWriter err = spec.commandLine().getErr();
+        Interruption.guard(err, cancellation -> {
+            try (var output = new GenerationOutput(file, options.preview)) {
                 Engine.kernels();
                 try (Infinity infinity = load(options.model);
-                        var progress = new ProgressDisplay(spec.commandLine().getErr(), main.surroundings.terminal())) {
+                        var progress = new ProgressDisplay(err, main.surroundings.terminal())) {
                     GenerateOptions plain =
                             over(infinity.options()).withProgress(progress).withCancellation(cancellation);
                     check(infinity, plain);
-                    GenerateOptions generate = preview == null
-                            ? plain
-                            : plain.withPreviews(shown -> {
-                                progress.end();
-                                Path to = preview.resolve(
-                                        String.format(Locale.ROOT, "scale_%02d" + PNG, shown.scale() + 1));
-                                Map<String, String> text = settings(plain);
-                                text.put("Scale", (shown.scale() + 1) + " of " + shown.scales());
-                                ImageFiles.writePng(RgbImage.of(shown.picture()), to, text);
-                                previews.add(to);
-                            });
-                    RgbImage picture = RgbImage.of(infinity.generate(prompt, generate));
+                    Map<String, String> settings = settings(plain);
+                    RgbImage picture =
+                            RgbImage.of(infinity.generate(prompt, output.watching(plain, settings, progress)));
                     progress.end();
-                    ImageFiles.writePng(picture, file, settings(plain));
-                    report(picture, plain, previews, (System.nanoTime() - start) / 1e9);
+                    output.write(picture, settings);
+                    report(output, picture, plain, (System.nanoTime() - start) / 1e9);
                 }
             }
         });
@@ -154,51 +136,23 @@ final class GenerateCommand implements Callable<Integer> {
 
     /// How the picture was made, for its file to tell.
     private Map<String, String> settings(GenerateOptions o) {
-        Map<String, String> text = new LinkedHashMap<>();
-        text.put("Software", "palimpsest");
-        text.put(
-                "Model",
-                "Infinity, " + EditCommand.name(options.model.toAbsolutePath().normalize()));
-        text.put("Prompt", prompt);
-        text.put("Negative prompt", o.negativePrompt());
-        text.put("Seed", Long.toString(o.seed()));
+        Map<String, String> text = GenerationOutput.settings(options.model, prompt, o);
         text.put("Pixels", o.size().label());
         text.put("Height to width", Double.toString(ScaleSchedule.nearestRatio(o.heightToWidth())));
-        text.put("Guidance", words(o.sampling().guidance()));
-        text.put("Guidance layers", words(o.sampling().guidanceLayers()));
-        text.put("Tau", words(o.sampling().temperature()));
-        text.put("Top-k", Integer.toString(o.sampling().topK()));
-        text.put("Top-p", Double.toString(o.sampling().topP()));
-        text.put("Noise", Words.of(o.noise()));
-        text.put("Bias mode", Words.of(o.biases()));
-        text.put("Positive prompt", o.positivePrompt() ? "yes" : "no");
         return text;
     }
 
-    private static String words(List<?> values) {
-        return values.stream().map(Object::toString).collect(Collectors.joining(","));
-    }
-
-    private void report(RgbImage picture, GenerateOptions o, List<Path> previews, double seconds) {
+    private void report(GenerationOutput output, RgbImage picture, GenerateOptions o, double seconds) {
         PrintWriter out = spec.commandLine().getOut();
         if (options.json) {
             JsonOutput.write(out, g -> {
-                g.writeStringProperty("file", file.toString());
-                g.writeNumberProperty("width", picture.width());
-                g.writeNumberProperty("height", picture.height());
+                output.report(g, picture, seconds);
                 g.writeNumberProperty("seed", o.seed());
                 g.writeStringProperty("prompt", prompt);
-                g.writeNumberProperty("seconds", seconds);
-                g.writeArrayPropertyStart("previews");
-                previews.forEach(p -> g.writeString(p.toString()));
-                g.writeEndArray();
             });
-            return;
+        } else {
+            output.report(out, picture, seconds);
         }
-        previews.forEach(out::println);
-        out.println(file);
-        out.printf("%s after %.1f s%n", picture, seconds);
-        out.flush();
     }
 
     /// Reads `0.06M`, `0.25M`, `0.60M` and `1M`.

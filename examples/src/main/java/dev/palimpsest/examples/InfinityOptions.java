@@ -1,26 +1,15 @@
 package dev.palimpsest.examples;
 
-import dev.palimpsest.models.api.Noise;
-import dev.palimpsest.models.infinity.BiasMode;
 import dev.palimpsest.models.infinity.BitSampling;
 import dev.palimpsest.models.infinity.GenerateOptions;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 
-/// The options that all commands with Infinity share: which model, how bits are drawn, and what is shown on the way.
-/// What is not given comes from the model's `config.json`.
-final class InfinityOptions {
-    @Option(
-            names = "--model",
-            paramLabel = "DIR",
-            required = true,
-            description = "Folder with infinity_2b_reg.pth, infinity_vae_d32reg.pth, flan-t5-xl/ and perhaps "
-                    + "config.json, which may name other files.")
-    Path model;
-
+/// The options of commands that make a picture with Infinity: which model, how bits are drawn, and what is shown on the
+/// way. What is not given comes from the model's `config.json`.
+final class InfinityOptions extends InfinityModelOptions {
     @Option(
             names = "--guidance",
             paramLabel = "X",
@@ -62,38 +51,11 @@ final class InfinityOptions {
     Double topP;
 
     @Option(
-            names = "--seed",
-            paramLabel = "N",
-            description = "Where random numbers start; the same seed gives the same picture.")
-    @Nullable
-    Long seed;
-
-    @Option(
-            names = "--noise",
-            paramLabel = "SOURCE",
-            converter = Words.NoiseConverter.class,
-            description = "Whose random numbers: torch-cpu or torch-cuda.")
-    @Nullable
-    Noise noise;
-
-    @Option(
-            names = "--bias-mode",
-            paramLabel = "MODE",
-            converter = BiasModeConverter.class,
-            description = "original adds the biases of queries and values as Infinity does, editinfinity leaves them "
-                    + "out as EditInfinity does.")
-    @Nullable
-    BiasMode biases;
-
-    @Option(
             names = "--preview",
             paramLabel = "DIR",
             description = "Folder for the picture after every scale, as scale_01.png and so on.")
     @Nullable
     Path preview;
-
-    @Option(names = "--json", description = "Write JSON.")
-    boolean json;
 
     /// These options over a model's own.
     ///
@@ -112,14 +74,6 @@ final class InfinityOptions {
             return biases == null ? o : o.withBiases(biases);
         } catch (IllegalArgumentException e) {
             throw new UserException(String.valueOf(e.getMessage()), e);
-        }
-    }
-
-    /// Reads `original` and `editinfinity`.
-    static final class BiasModeConverter implements ITypeConverter<BiasMode> {
-        @Override
-        public BiasMode convert(String value) {
-            return Words.constant(BiasMode.values(), value);
         }
     }
 }

@@ -3,6 +3,7 @@ package dev.palimpsest.examples;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.models.image.ImageFiles;
 import dev.palimpsest.models.image.RgbImage;
+import dev.palimpsest.models.json.JsonObject;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.SafeTensors;
 import dev.palimpsest.weights.ShardedCheckpoint;
@@ -13,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -24,21 +26,26 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import tools.jackson.core.JsonGenerator;
 
-/// `palimpsest inspect`: what is in a checkpoint, or how one of our pictures was made.
+/// `palimpsest inspect`: what is in a checkpoint, or how one of our pictures or inversions was made.
 @Command(
         name = "inspect",
         mixinStandardHelpOptions = true,
         description = {
             "Lists the tensors of a checkpoint: a safetensors file, a PyTorch file, or a folder of either.",
-            "For a PNG that palimpsest wrote: the settings that made it."
+            "For a PNG that palimpsest wrote: the settings that made it. For the folder of an inversion: its settings",
+            "and what was learned."
         })
 final class InspectCommand implements Callable<Integer> {
+    private static final String INVERSION = "inversion.json";
+    private static final String LEARNED = "learned.safetensors";
     private static final byte[] PNG = {(byte) 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
     @Spec
     private CommandSpec spec;
 
-    @Parameters(paramLabel = "FILE", description = "A checkpoint (file or folder) or a PNG.")
+    @Parameters(
+            paramLabel = "FILE",
+            description = "A checkpoint (file or folder), a PNG, or the folder of an inversion.")
     private Path file;
 
     @Option(names = "--json", description = "Write JSON.")
@@ -49,6 +56,8 @@ final class InspectCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         if (isPng()) {
             picture(out);
+        } else if (Files.isRegularFile(file.resolve(INVERSION))) {
+            inversion(out);
         } else {
             try (Checkpoint checkpoint = Checkpoint.open(file)) {
                 var table = Table.of(checkpoint);
@@ -91,9 +100,55 @@ final class InspectCommand implements Callable<Integer> {
         if (settings.isEmpty()) {
             out.println("It does not say how it was made.");
         }
+        lines(out, settings);
+    }
+
+    private static void lines(PrintWriter out, Map<String, String> settings) {
         int width = settings.keySet().stream().mapToInt(String::length).max().orElse(0);
-        settings.forEach(
-                (key, value) -> out.println("  " + pad(Text.printable(key), width) + "  " + Text.printable(value)));
+        settings.forEach((key, value) ->
+                out.println(("  " + pad(Text.printable(key), width) + "  " + Text.printable(value)).stripTrailing()));
+    }
+
+    /// The settings of an inversion, and what it has learned if it is finished.
+    private void inversion(PrintWriter out) {
+        JsonObject description = JsonObject.read(file.resolve(INVERSION));
+        Map<String, String> settings = new LinkedHashMap<>();
+        description.names().forEach(name -> settings.put(name, String.valueOf(description.value(name))));
+        Path learned = file.resolve(LEARNED);
+        boolean finished = Files.isRegularFile(learned);
+        if (!json) {
+            out.println(file + ": an inversion, " + (finished ? "finished" : "not finished yet"));
+            lines(out, settings);
+        }
+        if (!finished) {
+            if (json) {
+                JsonOutput.write(out, g -> describe(g, settings, false));
+            }
+            return;
+        }
+        try (Checkpoint checkpoint = Checkpoint.open(learned)) {
+            var table = Table.of(checkpoint);
+            if (json) {
+                JsonOutput.write(out, g -> {
+                    describe(g, settings, true);
+                    g.writeObjectPropertyStart("learned");
+                    table.write(g);
+                    g.writeEndObject();
+                });
+            } else {
+                out.println();
+                table.print(out);
+            }
+        }
+    }
+
+    private void describe(JsonGenerator g, Map<String, String> settings, boolean finished) {
+        g.writeStringProperty("file", file.toString());
+        g.writeStringProperty("format", "inversion");
+        g.writeBooleanProperty("finished", finished);
+        g.writeObjectPropertyStart("settings");
+        settings.forEach(g::writeStringProperty);
+        g.writeEndObject();
     }
 
     private static String pad(String text, int width) {
@@ -117,7 +172,7 @@ final class InspectCommand implements Callable<Integer> {
                 case ShardedCheckpoint c -> Text.count(c.shards().size(), "shard");
                 default -> "PyTorch";
             };
-            Map<String, TensorInfo> tensors = new java.util.LinkedHashMap<>();
+            Map<String, TensorInfo> tensors = new LinkedHashMap<>();
             Map<DType, Long> bytes = new EnumMap<>(DType.class);
             for (String name : checkpoint.names()) {
                 TensorInfo info = checkpoint.info(name);

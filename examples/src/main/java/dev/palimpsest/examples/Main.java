@@ -22,6 +22,8 @@ import picocli.CommandLine.Spec;
             EditCommand.class,
             ComposeCommand.class,
             GenerateCommand.class,
+            InvertCommand.class,
+            RewriteCommand.class,
             InspectCommand.class,
             ConvertCommand.class,
             RandomCheckpointCommand.class,

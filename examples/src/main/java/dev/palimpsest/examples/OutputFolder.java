@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The folder that pictures go to: made before anything is computed, so that a long run cannot end in finding that it
+/// The folder that results go to: made before anything is computed, so that a long run cannot end in finding that it
 /// cannot write, and removed again if nothing was written.
 final class OutputFolder implements AutoCloseable {
     /// Folders that were not there before, innermost first.
@@ -26,7 +26,7 @@ final class OutputFolder implements AutoCloseable {
         } catch (IOException e) {
             close();
             throw new UserException(
-                    option + ": pictures cannot be written to the folder " + folder + "; name another one", e);
+                    option + ": files cannot be written to the folder " + folder + "; name another one", e);
         }
     }
 
@@ -38,7 +38,7 @@ final class OutputFolder implements AutoCloseable {
                 Files.deleteIfExists(folder);
             }
         } catch (IOException e) {
-            // it holds pictures, which is what it was made for
+            // it holds results, which is what it was made for
             made.clear();
         }
     }

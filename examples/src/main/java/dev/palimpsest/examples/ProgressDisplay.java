@@ -3,6 +3,7 @@ package dev.palimpsest.examples;
 import dev.palimpsest.models.api.Progress;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.time.Duration;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -21,6 +22,7 @@ final class ProgressDisplay implements Progress, AutoCloseable {
     private String stage = "";
     private int done;
     private int total;
+    private String note = "";
     private @Nullable ProgressBar bar;
 
     /// @param lines where lines go
@@ -37,6 +39,11 @@ final class ProgressDisplay implements Progress, AutoCloseable {
         stage = "";
     }
 
+    /// What is shown behind the next steps: `loss 0.79`.
+    void note(String text) {
+        note = text;
+    }
+
     @Override
     public void update(String stage, int done, int total) {
         boolean begins = !stage.equals(this.stage) || total != this.total || done < this.done;
@@ -44,13 +51,15 @@ final class ProgressDisplay implements Progress, AutoCloseable {
             end();
             this.stage = stage;
             this.total = total;
+            note = "";
         }
         int before = this.done;
         this.done = done;
         if (terminal != null) {
             draw(terminal);
         } else if (begins || (total > 1 && tenth(done) > tenth(before))) {
-            lines.println(task + stage + (total > 1 ? " " + done + "/" + total : ""));
+            lines.println(
+                    task + stage + (total > 1 ? " " + done + "/" + total : "") + (note.isEmpty() ? "" : ", " + note));
             lines.flush();
         }
     }
@@ -65,10 +74,14 @@ final class ProgressDisplay implements Progress, AutoCloseable {
             shown = new ProgressBarBuilder()
                     .setTaskName(task + stage)
                     .setInitialMax(total)
+                    .startsFrom(done, Duration.ZERO) // what was done before says nothing of the time that is left
                     .setStyle(ProgressBarStyle.ASCII)
                     .setConsumer(new ConsoleProgressBarConsumer(to, WIDTH))
                     .build();
             bar = shown;
+        }
+        if (!note.isEmpty()) {
+            shown.setExtraMessage(" " + note);
         }
         shown.stepTo(done);
     }

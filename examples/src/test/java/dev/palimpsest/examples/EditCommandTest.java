@@ -16,7 +16,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -271,35 +270,9 @@ class EditCommandTest {
 
     @Test
     void aTerminatedRunLeavesNoHalfWrittenPicture() throws IOException, InterruptedException {
-        var java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-        Process process = new ProcessBuilder(
-                        java,
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        "--add-modules",
-                        "jdk.incubator.vector",
-                        "--enable-native-access=ALL-UNNAMED",
-                        Main.class.getName(),
-                        "edit",
-                        "--prompt",
-                        "Blue.",
-                        "--steps",
-                        "5000",
-                        "--out",
-                        out.toString())
-                .redirectErrorStream(true)
-                .start();
-        List<String> lines = new ArrayList<>();
-        try (var reader = process.inputReader()) {
-            for (@Nullable String line = reader.readLine(); line != null; line = reader.readLine()) {
-                lines.add(line);
-                if (line.contains("denoise 0/5000")) {
-                    process.toHandle().destroy(); // leaves its output open, unlike Process.destroy
-                }
-            }
-        }
-        assertThat(process.waitFor()).isEqualTo(128 + 15);
-        assertThat(lines).last().asString().contains("no file was left half-written");
+        Cli.Run run = Cli.terminated("denoise 0/5000", "edit", "--prompt", "Blue.", "--steps", 5000, "--out", out);
+        assertThat(run.code()).isEqualTo(128 + 15);
+        assertThat(run.out().lines()).last().asString().contains("no file was left half-written");
         assertThat(out).doesNotExist();
     }
 }

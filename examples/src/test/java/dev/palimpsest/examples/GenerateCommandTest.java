@@ -12,11 +12,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /// `generate` with the tiny model beside the project where it exists.
 class GenerateCommandTest {
@@ -25,24 +27,20 @@ class GenerateCommandTest {
     @TempDir
     private Path folder;
 
-    private static JsonObject run(Path model, String name) {
-        return JsonObject.read(model.resolve("example/run.json")).list("runs").stream()
-                .map(JsonObject.class::cast)
-                .filter(run -> run.text("name").equals(name))
-                .findFirst()
-                .orElseThrow();
+    static Stream<Arguments> runs() throws IOException {
+        return InfinityRuns.all()
+                .flatMap(runs -> runs.of("generate").stream()
+                        .map(run -> Arguments.of(Named.of(run.text("name") + " of " + runs, run), runs)));
     }
 
-    @ParameterizedTest
-    @ValueSource(strings = {"generate", "generate_tall", "generate_negative"})
-    void everySettingOfARunIsAnOptionAndGivesTheOriginalsPicture(String name) {
-        Path model = Cli.requireShared(MODEL);
-        JsonObject run = run(model, name);
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("runs")
+    void everySettingOfARunIsAnOptionAndGivesTheOriginalsPicture(JsonObject run, InfinityRuns runs) {
         Path file = folder.resolve("new").resolve("picture.png");
         var made = Cli.run(
                 "generate",
                 "--model",
-                model,
+                runs.model(),
                 "--prompt",
                 run.text("prompt"),
                 "--negative-prompt",
@@ -66,17 +64,8 @@ class GenerateCommandTest {
         assertThat(made.code()).as(made.err()).isZero();
         assertThat(made.out().lines()).first().isEqualTo(file.toString());
         RgbImage picture = ImageFiles.read(file);
-        RgbImage expected = ImageFiles.read(model.resolve("example").resolve(run.text("expected_image")));
-        assertThat(picture).hasToString(expected.toString());
-        int largest = 0;
-        for (int y = 0; y < picture.height(); y++) {
-            for (int x = 0; x < picture.width(); x++) {
-                for (int c = 0; c < 3; c++) {
-                    largest = Math.max(largest, Math.abs(picture.get(x, y, c) - expected.get(x, y, c)));
-                }
-            }
-        }
-        assertThat(largest).isLessThanOrEqualTo(2);
+        RgbImage expected = ImageFiles.read(runs.file(run.text("expected_image")));
+        assertThat(Cli.largestDifference(picture, expected)).isLessThanOrEqualTo(2);
     }
 
     @Test
@@ -165,8 +154,8 @@ class GenerateCommandTest {
                 with("neither original nor editinfinity", "--model", empty, "--bias-mode", "none"),
                 with("neither torch-cpu nor torch-cuda", "--model", empty, "--noise", "gpu"),
                 with("is not the name of a PNG file", "--model", empty, "--out", folder.resolve("picture.jpg")),
-                with("--out: pictures cannot", "--model", empty, "--out", file.resolve("picture.png")),
-                with("--preview: pictures cannot", "--model", empty, "--preview", file)));
+                with("--out: files cannot", "--model", empty, "--out", file.resolve("picture.png")),
+                with("--preview: files cannot", "--model", empty, "--preview", file)));
         Cli.shared(MODEL)
                 .ifPresent(model -> tests.addAll(List.of(
                         with("there are 2 values for the picture's 7 scales", "--model", model, "--tau", "1,2"),
