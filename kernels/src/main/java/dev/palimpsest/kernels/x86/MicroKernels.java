@@ -28,10 +28,8 @@ class MicroKernels {
     }
 
     /// A micro-kernel; arguments are those of [TileGenerator].
-    Program tile(TileType type, int rows, int vectors, boolean scaled) {
-        return programs.computeIfAbsent(
-                new Tile(type, rows, vectors, scaled),
-                key -> memory.install(TileGenerator.generate((Tile) key), arena));
+    Program tile(Tile tile) {
+        return programs.computeIfAbsent(tile, key -> memory.install(TileGenerator.generate((Tile) key), arena));
     }
 
     /// An epilogue; arguments are those of [FinishGenerator].

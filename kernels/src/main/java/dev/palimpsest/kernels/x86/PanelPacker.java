@@ -1,8 +1,6 @@
 package dev.palimpsest.kernels.x86;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Kernels;
@@ -11,6 +9,7 @@ import dev.palimpsest.kernels.Quantization;
 import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.kernels.vector.Workspace;
 import dev.palimpsest.kernels.x86.LayoutGenerator.Layout;
+import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -30,7 +29,7 @@ final class PanelPacker {
     /// The scales and sums of quantised weights, by column (and group), with room for whole vectors.
     ///
     /// @param scales `[groups][columns]` f32
-    /// @param sums `[columns]` 32-bit integers
+    /// @param sums `[columns]` 32-bit integers, of products of integers only
     /// @param columns distance of groups, a multiple of 16
     /// @param groupSize elements of a column that share a scale
     record Quantized(MemorySegment scales, MemorySegment sums, int columns, int groupSize) {}
@@ -155,44 +154,81 @@ final class PanelPacker {
                     .set(LayoutGenerator.ROWS, n)
                     .run(kernels.layout(new Layout.Convert(DType.F32, stored)));
         } else {
+            MemorySegment range = workspace.memory(Workspace.Use.SUMS, 3 * 64);
             for (int j = 0; j < n; j++) {
                 int column = panel * TileGenerator.COLUMNS + j;
-                quantize(memory, 4L * j * k, k, converted.asSlice((long) j * padded), quantized, column, arguments);
+                MemorySegment to = converted.asSlice((long) j * padded);
+                quantize(memory, 4L * j * k, k, to, quantized, column, arguments, range);
             }
         }
         transpose(converted.address(), padded, panels, panel);
+        if (quantized != null && panels.type() == TileType.U8_I8) {
+            sum(panels, panel, quantized, workspace);
+        }
     }
 
     /// Makes integers of one column, group by group.
     private void quantize(
-            MemorySegment from, long fromAt, int k, MemorySegment to, Quantized q, int column, Arguments arguments) {
-        Program convert = kernels.layout(new Layout.Convert(DType.F32, DType.I8));
+            MemorySegment from,
+            long fromAt,
+            int k,
+            MemorySegment to,
+            Quantized q,
+            int column,
+            Arguments arguments,
+            MemorySegment range) {
         for (int first = 0, group = 0; first < k; first += q.groupSize(), group++) {
             int length = Math.min(q.groupSize(), k - first);
-            float largest = 0;
-            for (int i = first; i < first + length; i++) {
-                float w = from.get(JAVA_FLOAT, fromAt + i * 4L);
-                if (!Float.isFinite(w)) {
-                    throw new NotFinite(i, column, w);
-                }
-                largest = Math.max(largest, Math.abs(w));
-            }
             arguments
                     .set(LayoutGenerator.FROM, from.address() + fromAt + first * 4L)
-                    .set(LayoutGenerator.TO, to.address() + first)
+                    .set(LayoutGenerator.TO, range.address())
                     .set(LayoutGenerator.ROWS, 1)
                     .set(LayoutGenerator.BLOCKS, length / 16)
                     .set(LayoutGenerator.TAIL, (1L << length % 16) - 1)
+                    .run(kernels.layout(new Layout.Range(DType.F32)));
+            float largest = 0;
+            float poison = 0;
+            for (int i = 0; i < 16; i++) {
+                float low = -range.getAtIndex(JAVA_FLOAT, i);
+                largest = Math.max(largest, Math.max(low, range.getAtIndex(JAVA_FLOAT, 16 + i)));
+                poison += range.getAtIndex(JAVA_FLOAT, 32 + i);
+            }
+            if (Float.isNaN(poison)) {
+                throw notFinite(from, fromAt, first, column);
+            }
+            arguments
+                    .set(LayoutGenerator.TO, to.address() + first)
                     .set(LayoutGenerator.INVERSE, Float.floatToRawIntBits(Quantization.weightInverse(largest)))
                     .set(LayoutGenerator.ZERO, 0)
-                    .run(convert);
-            q.scales().set(JAVA_FLOAT, 4 * ((long) group * q.columns() + column), Quantization.weightScale(largest));
+                    .run(kernels.layout(new Layout.Convert(DType.F32, DType.I8)));
+            long at = 4 * ((long) group * q.columns() + column);
+            q.scales().set(JAVA_FLOAT, at, Quantization.weightScale(largest));
         }
-        int sum = 0;
-        for (int i = 0; i < k; i++) {
-            sum += to.get(JAVA_BYTE, i);
+    }
+
+    private static NotFinite notFinite(MemorySegment from, long fromAt, int first, int column) {
+        int i = first;
+        while (Float.isFinite(from.get(JAVA_FLOAT, fromAt + i * 4L))) {
+            i++;
         }
-        q.sums().set(JAVA_INT, column * 4L, sum);
+        return new NotFinite(i, column, from.get(JAVA_FLOAT, fromAt + i * 4L));
+    }
+
+    /// The sums of the integers of every column: the product of a panel with a row of ones.
+    private void sum(Panels panels, int panel, Quantized q, Workspace workspace) {
+        long bytes = 4L * panels.units();
+        MemorySegment ones = workspace.memory(Workspace.Use.ROWS, bytes);
+        ones.asSlice(0, bytes).fill((byte) 1);
+        int vectors = panels.vectorsOf(panel);
+        Arguments.of(workspace, 0)
+                .set(TileGenerator.ROWS, ones.address())
+                .set(TileGenerator.ROW_STRIDE, 0)
+                .set(TileGenerator.PANEL, panels.address(panel))
+                .set(TileGenerator.UNITS, panels.units())
+                .set(TileGenerator.SUMS, q.sums().address() + 4L * panel * TileGenerator.COLUMNS)
+                .set(TileGenerator.ADD, 0)
+                .set(TileGenerator.TILES, 1)
+                .run(kernels.tile(new Tile(TileType.U8_I8, 1, vectors, false, 0)));
     }
 
     /// A weight that no integer can stand for.

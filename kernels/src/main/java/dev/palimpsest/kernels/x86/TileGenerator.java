@@ -4,6 +4,7 @@ import static dev.palimpsest.kernels.x86.Gpr.R10;
 import static dev.palimpsest.kernels.x86.Gpr.R11;
 import static dev.palimpsest.kernels.x86.Gpr.R12;
 import static dev.palimpsest.kernels.x86.Gpr.R13;
+import static dev.palimpsest.kernels.x86.Gpr.R14;
 import static dev.palimpsest.kernels.x86.Gpr.R8;
 import static dev.palimpsest.kernels.x86.Gpr.R9;
 import static dev.palimpsest.kernels.x86.Gpr.RAX;
@@ -60,12 +61,21 @@ final class TileGenerator {
     static final int TILES = 56;
     /// Address of one factor for each column that what is added gets; only for scaled kernels.
     static final int SCALES = 64;
+    /// Address of what is needed next, to be brought into the cache meanwhile.
+    static final int NEXT = 72;
+
+    /// Independent sums that keep the multipliers busy: two multiplications a cycle, each of which takes four.
+    private static final int ENOUGH = 8;
 
     private static final Gpr[] BASES = {RAX, RBX, RBP, R12, R13};
     private static final int ROWS_OF_BASE = 3;
 
+    /// Steps of one pass through the loop.
+    private static final int STEPS = 4;
+
     private final Assembler a = new Assembler();
     private final Tile tile;
+    private final int chains;
     private final int firstPanelRegister;
     private final int firstBroadcast;
     private final int broadcasts;
@@ -76,11 +86,14 @@ final class TileGenerator {
     /// @param rows 1 to the type's largest number
     /// @param vectors of 16 columns: 1 or 2
     /// @param scaled whether what is added to the sums is first multiplied with the scale of its column
-    record Tile(TileType type, int rows, int vectors, boolean scaled) {}
+    /// @param prefetches lines to be brought into the cache every four units (those that are widened: four weights)
+    record Tile(TileType type, int rows, int vectors, boolean scaled, int prefetches) {}
 
     private TileGenerator(Tile tile) {
         this.tile = tile;
-        firstPanelRegister = tile.rows * tile.vectors;
+        int sums = tile.rows * tile.vectors;
+        chains = sums >= ENOUGH ? 1 : sums >= ENOUGH / 2 ? 2 : 4;
+        firstPanelRegister = chains * sums;
         firstBroadcast = firstPanelRegister + tile.vectors;
         // the last register holds the mask that widens odd bf16
         broadcasts = Math.min(4, (tile.type == TileType.F32_BF16 ? 31 : 32) - firstBroadcast);
@@ -92,7 +105,7 @@ final class TileGenerator {
     }
 
     private byte[] program() {
-        Gpr[] saved = {RBX, RBP, R12, R13};
+        Gpr[] saved = {RBX, RBP, R12, R13, R14};
         for (Gpr r : saved) {
             a.push(r);
         }
@@ -100,6 +113,7 @@ final class TileGenerator {
         a.mov(R10, at(RDI, ROW_STRIDE));
         a.mov(RDX, at(RDI, SUMS));
         a.mov(R8, at(RDI, TILES));
+        a.mov(R14, at(RDI, NEXT));
         if (tile.type == TileType.F32_BF16) {
             a.vpbroadcastd(zmm(31), a.constant(0xFFFF_0000));
         }
@@ -127,7 +141,11 @@ final class TileGenerator {
     }
 
     private Vec sum(int row, int vector) {
-        return zmm(row * tile.vectors + vector);
+        return sum(row, vector, 0);
+    }
+
+    private Vec sum(int row, int vector, int chain) {
+        return zmm((chain * tile.rows + row) * tile.vectors + vector);
     }
 
     private Vec panelRegister(int vector) {
@@ -169,9 +187,28 @@ final class TileGenerator {
         a.bind(zero);
         forEachSum((sum, place) -> a.vpxord(sum, sum, sum));
         a.bind(begun);
+        for (int i = tile.rows * tile.vectors; i < firstPanelRegister; i++) {
+            a.vpxord(zmm(i), zmm(i), zmm(i));
+        }
+    }
+
+    /// Adds up the chains of every sum.
+    private void joinChains() {
+        int sums = tile.rows * tile.vectors;
+        for (int half = chains / 2; half > 0; half /= 2) {
+            for (int i = 0; i < half * sums; i++) {
+                Vec other = zmm(half * sums + i);
+                if (tile.type == TileType.U8_I8) {
+                    a.vpaddd(zmm(i), zmm(i), other);
+                } else {
+                    a.vaddps(zmm(i), zmm(i), other);
+                }
+            }
+        }
     }
 
     private void finish() {
+        joinChains();
         if (!tile.scaled) {
             forEachSum((sum, place) -> a.vmovups(place, sum));
             return;
@@ -214,7 +251,7 @@ final class TileGenerator {
     // ---- the loop over the inner dimension
 
     private void multiply() {
-        int unroll = 4 / (tile.type.widens() ? tile.type.weights() : 1);
+        int unroll = STEPS / (tile.type.widens() ? tile.type.weights() : 1);
         Label main = new Label();
         Label rest = new Label();
         Label single = new Label();
@@ -247,8 +284,14 @@ final class TileGenerator {
         int elements = tile.type.widens() ? tile.type.weights() : 1;
         for (int u = 0; u < count; u++) {
             for (int e = 0; e < elements; e++) {
-                step(u * rowBytes(), e, 4 * (u * elements + e));
+                step(u * rowBytes(), e, 4 * (u * elements + e), (u * elements + e) % chains);
             }
+        }
+        if (count * elements == STEPS && tile.prefetches > 0) {
+            for (int i = 0; i < tile.prefetches; i++) {
+                a.prefetcht1(at(R14, 64 * i));
+            }
+            a.add(R14, 64 * tile.prefetches);
         }
         a.add(RSI, count * rowBytes());
         for (int i = 0; i < bases(); i++) {
@@ -263,13 +306,13 @@ final class TileGenerator {
         for (int e = 0; e < tile.type.weights() - 1; e++) {
             a.cmp(RCX, e);
             a.j(Condition.LE, end);
-            step(0, e, 4 * e);
+            step(0, e, 4 * e, 0);
         }
         a.bind(end);
     }
 
     /// One row of the panel (of a type that widens: the weights `element` of its units) times one unit of every row.
-    private void step(int panelBytes, int element, int activationBytes) {
+    private void step(int panelBytes, int element, int activationBytes, int chain) {
         for (int j = 0; j < tile.vectors; j++) {
             load(panelRegister(j), at(RSI, panelBytes + j * 64), element);
         }
@@ -277,7 +320,7 @@ final class TileGenerator {
             Vec activation = zmm(firstBroadcast + i % broadcasts);
             a.vbroadcastss(activation, activation(i, activationBytes));
             for (int j = 0; j < tile.vectors; j++) {
-                multiplyAdd(sum(i, j), activation, panelRegister(j));
+                multiplyAdd(sum(i, j, chain), activation, panelRegister(j));
             }
         }
     }

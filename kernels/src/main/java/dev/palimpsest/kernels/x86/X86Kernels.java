@@ -27,8 +27,8 @@ import org.jspecify.annotations.Nullable;
 /// integers where it has them. Everything else is [VectorKernels]'.
 ///
 /// Machine code does not check addresses: that memory is alive is checked once at the start of an op, and arrays have
-/// been checked against their memory when they were made. It knows no objects either: fences keep the operands from the
-/// garbage collector until an op has ended.
+/// been checked against their memory when they were made. It knows no objects either: fences keep the operands from
+/// the garbage collector until an op has ended.
 public final class X86Kernels implements Kernels {
     private final VectorKernels vector;
     private final X86Matmul matmul;

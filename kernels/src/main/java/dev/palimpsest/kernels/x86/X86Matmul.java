@@ -11,6 +11,7 @@ import dev.palimpsest.kernels.vector.Product;
 import dev.palimpsest.kernels.vector.Workspace;
 import dev.palimpsest.kernels.x86.FinishGenerator.Sums;
 import dev.palimpsest.kernels.x86.PanelPacker.Quantized;
+import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -324,6 +325,7 @@ final class X86Matmul {
             private final int tileRows;
             private final int largeTiles;
             private final int smallTiles;
+            private final int prefetches;
             private final Panels panels;
             private final Finisher finisher;
 
@@ -340,6 +342,9 @@ final class X86Matmul {
                 tileRows = Math.ceilDiv(rows, tiles);
                 smallTiles = tiles * tileRows - rows;
                 largeTiles = tiles - smallTiles;
+                // while a panel is used by all tiles but the first, which fetched it, the next one is on its way
+                int lines = 4 * TileGenerator.VECTORS / (type.widens() ? type.weights() : 1);
+                prefetches = tiles == 1 ? 0 : Math.clamp(Math.ceilDiv(lines, largeTiles), 1, 4);
             }
 
             void run(int from, int to, Workspace workspace) {
@@ -356,7 +361,7 @@ final class X86Matmul {
                             .set(TileGenerator.TAIL, type.widens() ? length % type.weights() : 0);
                     for (int panel = from; panel < to; panel++) {
                         MemorySegment at = single ? sums : sums.asSlice((panel - from) * sumBytes, sumBytes);
-                        multiply(panel, fromK, at.address(), tile);
+                        multiply(panel, to - 1, fromK, at.address(), tile);
                         if (last) {
                             int column = panels.firstColumn() + panel * TileGenerator.COLUMNS;
                             finisher.write(at, row, rows, column, panels.columnsOf(panel), left, firstRow, finish);
@@ -371,7 +376,7 @@ final class X86Matmul {
             }
 
             /// One block of the inner dimension of all tiles.
-            private void multiply(int panel, int fromK, long sums, Arguments tile) {
+            private void multiply(int panel, int last, int fromK, long sums, Arguments tile) {
                 int vectors = panels.vectorsOf(panel);
                 Quantized scales = groupScales();
                 if (scales != null) {
@@ -381,17 +386,19 @@ final class X86Matmul {
                 }
                 boolean scaled = scales != null;
                 long rowsAt = left.address() + (row - firstRow) * left.stride() + (long) fromK * type.activationBytes();
-                tile.set(TileGenerator.PANEL, panels.address(panel) + (long) fromK / type.weights() * vectors * 64)
+                long unit = (long) fromK / type.weights();
+                tile.set(TileGenerator.PANEL, panels.address(panel) + unit * vectors * 64)
+                        .set(TileGenerator.NEXT, panels.address(Math.min(panel + 1, last)) + unit * vectors * 64)
                         .set(TileGenerator.ROWS, rowsAt)
                         .set(TileGenerator.SUMS, sums)
                         .set(TileGenerator.TILES, largeTiles)
-                        .run(kernels.tile(type, tileRows, vectors, scaled));
+                        .run(kernels.tile(new Tile(type, tileRows, vectors, scaled, prefetches)));
                 if (smallTiles > 0) {
                     int done = largeTiles * tileRows;
                     tile.set(TileGenerator.ROWS, rowsAt + done * left.stride())
                             .set(TileGenerator.SUMS, sums + (long) done * vectors * 64)
                             .set(TileGenerator.TILES, smallTiles)
-                            .run(kernels.tile(type, tileRows - 1, vectors, scaled));
+                            .run(kernels.tile(new Tile(type, tileRows - 1, vectors, scaled, 0)));
                 }
             }
         }

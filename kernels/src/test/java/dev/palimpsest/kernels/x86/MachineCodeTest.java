@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.palimpsest.kernels.x86.MachineCode.Found;
+import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.Arena;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
@@ -65,7 +66,7 @@ class MachineCodeTest {
         // a program that returns at once
         MicroKernels broken = new MicroKernels(new ExecutableMemory(), new Cpuid("", new TreeSet<>())) {
             @Override
-            Program tile(TileType type, int rows, int vectors, boolean scaled) {
+            Program tile(Tile tile) {
                 Assembler a = new Assembler();
                 a.ret();
                 return new ExecutableMemory().install(a.toBytes(), Arena.ofAuto());
