@@ -4,6 +4,7 @@ import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.KeyRanges;
+import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Shape;
 import org.jspecify.annotations.Nullable;
@@ -37,7 +38,22 @@ public final class Functional {
             Activation activation,
             @Nullable Tensor gate,
             @Nullable Tensor residual) {
-        return new NnOps.Linear(activation).apply(x, weight, bias, gate, residual);
+        return linear(x, weight, null, bias, activation, gate, residual);
+    }
+
+    /// The same with a copy of the weight that the kernels in force have packed, which takes the weight's place in the
+    /// product, in the arithmetic that it was packed for. Gradients are those of the weight in f32.
+    ///
+    /// @param packed the transposed weight `(in, out)`, null to use the weight itself
+    public static Tensor linear(
+            Tensor x,
+            Tensor weight,
+            @Nullable PackedMatrix packed,
+            @Nullable Tensor bias,
+            Activation activation,
+            @Nullable Tensor gate,
+            @Nullable Tensor residual) {
+        return new NnOps.Linear(activation, packed).apply(x, weight, bias, gate, residual);
     }
 
     /// Convolution over time, rows and columns; see [Convolution].

@@ -11,6 +11,7 @@ import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.KeyRanges;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Shape;
 import org.jspecify.annotations.Nullable;
@@ -36,7 +37,9 @@ final class NnOps {
     }
 
     /// Inputs: x, weight, bias, gate, residual.
-    record Linear(Activation activation) implements Op {
+    ///
+    /// @param packed what to multiply with in place of the weight, if anything
+    record Linear(Activation activation, @Nullable PackedMatrix packed) implements Op {
         @Override
         public String name() {
             return "linear";
@@ -54,16 +57,14 @@ final class NnOps {
             Shape rows = Shape.of(rows(to), weight.dim(0)); // (M, out)
             Tensor flat = x.reshape(rows.dim(0), weight.dim(1)); // (M, in)
             Tensor out = output(DType.F32, to);
-            Backend.kernels()
-                    .matmul(
-                            flat.array(),
-                            weight.array().transpose(0, 1),
-                            out.array().reshape(rows),
-                            new Epilogue(
-                                    learned(inputs, 2),
-                                    activation,
-                                    matrix(inputs, 3, to, rows),
-                                    matrix(inputs, 4, to, rows)));
+            NdArray product = out.array().reshape(rows);
+            Epilogue epilogue = new Epilogue(
+                    learned(inputs, 2), activation, matrix(inputs, 3, to, rows), matrix(inputs, 4, to, rows));
+            if (packed == null) {
+                Backend.kernels().matmul(flat.array(), weight.array().transpose(0, 1), product, epilogue);
+            } else {
+                Backend.kernels().matmul(flat.array(), packed, product, epilogue);
+            }
             return out;
         }
 
@@ -75,7 +76,7 @@ final class NnOps {
             if (activation == Activation.NONE && gate == null) {
                 return null;
             }
-            Tensor product = new Linear(Activation.NONE).apply(inputs[0], inputs[1], inputs[2], null, null);
+            Tensor product = new Linear(Activation.NONE, packed).apply(inputs[0], inputs[1], inputs[2], null, null);
             Tensor active = activated(activation, product);
             Tensor gated = gate == null ? active : active.mul(gate);
             return residual == null ? gated : gated.add(residual);

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -17,8 +18,7 @@ import jdk.incubator.vector.VectorSpecies;
 /// The vector width that this machine prefers, and access to memory in that width.
 ///
 /// `-Dpalimpsest.vector.bits=128|256|512` asks for another width, up to the preferred one: wider vectors than the
-/// machine has would
-/// be emulated, a hundred times slower.
+/// machine has would be emulated, a hundred times slower.
 ///
 /// Everything here is meant to be inlined into loops; byte positions are relative to a segment's start.
 final class Simd {
@@ -32,6 +32,10 @@ final class Simd {
     static final VectorSpecies<Short> SHORTS =
             VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
 
+    /// As many bytes as there are [#FLOATS], in a quarter of the width, but at least 64 bits.
+    static final VectorSpecies<Byte> BYTES =
+            VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(64, FLOATS.vectorBitSize() / 4)));
+
     /// Number of floats in a vector.
     static final int LANES = FLOATS.length();
 
@@ -40,6 +44,10 @@ final class Simd {
     static final VectorShuffle<Float> ACROSS_4 = VectorShuffle.fromOp(FLOATS, i -> i ^ (4 & (LANES - 1)));
     static final VectorShuffle<Float> ACROSS_2 = VectorShuffle.fromOp(FLOATS, i -> i ^ 2);
     static final VectorShuffle<Float> ACROSS_1 = VectorShuffle.fromOp(FLOATS, i -> i ^ 1);
+
+    /// Adding 1.5 * 2^23 pushes the fraction out of a float that is not too large: what remains is the nearest
+    /// integer, ties to even, and its low bits are the low bits of the representation.
+    static final float ROUNDER = 0x1.8p23f;
 
     /// The lowest and the highest bit of every byte: where the bits of a mask go.
     private static final long LOW_BITS = 0x0101_0101_0101_0101L;
@@ -102,6 +110,17 @@ final class Simd {
         v.intoMemorySegment(m, at, ORDER);
     }
 
+    /// Writes the lowest byte of every lane.
+    @Inline
+    static void storeBytes(IntVector v, MemorySegment m, long at) {
+        if (LANES == 4) {
+            int bytes = (v.lane(0) & 0xff) | (v.lane(1) & 0xff) << 8 | (v.lane(2) & 0xff) << 16 | v.lane(3) << 24;
+            m.set(JAVA_INT_UNALIGNED, at, bytes);
+            return;
+        }
+        ((ByteVector) v.convertShape(VectorOperators.I2B, BYTES, 0)).intoMemorySegment(m, at, ORDER);
+    }
+
     /// Writes a byte for every lane, 0 or 1.
     @Inline
     static void store(VectorMask<Float> mask, MemorySegment m, long at) {
@@ -129,8 +148,7 @@ final class Simd {
     }
 
     /// A bit for each of eight bytes: whether it is not 0. Adding 127 to the lower seven bits of a byte carries into
-    /// its
-    /// highest bit unless they are all 0.
+    /// its highest bit unless they are all 0.
     @Inline
     private static long notZero(long bytes) {
         return Long.compress(((bytes & ~HIGH_BITS) + ~HIGH_BITS) | bytes, HIGH_BITS);
@@ -155,8 +173,7 @@ final class Simd {
     /// The sum of all lanes.
     ///
     /// `reduceLanes` leaves the order of additions open, and compiled code indeed adds in another order than the
-    /// interpreter;
-    /// halving the vector again and again adds in the same order always.
+    /// interpreter; halving the vector again and again adds in the same order always.
     @Inline
     static float sum(FloatVector v) {
         FloatVector s = v;
@@ -205,13 +222,18 @@ final class Simd {
     /// Floats rounded to bfloat16, ties to even.
     @Inline
     static ShortVector toBFloat16(FloatVector v) {
+        return (ShortVector) toBFloat16Bits(v).convertShape(VectorOperators.I2S, SHORTS, 0);
+    }
+
+    /// Floats rounded to bfloat16, ties to even, in the lower half of ints.
+    @Inline
+    static IntVector toBFloat16Bits(FloatVector v) {
         IntVector bits = v.reinterpretAsInts();
         IntVector odd = bits.lanewise(VectorOperators.LSHR, 16).and(1);
         IntVector rounded = bits.add(odd).add(0x7fff);
         // a NaN must not be rounded up into an infinity or beyond: make it quiet instead
         VectorMask<Integer> nan = v.test(VectorOperators.IS_NAN).cast(INTS);
-        rounded = rounded.blend(bits.or(0x40_0000), nan).lanewise(VectorOperators.LSHR, 16);
-        return (ShortVector) rounded.convertShape(VectorOperators.I2S, SHORTS, 0);
+        return rounded.blend(bits.or(0x40_0000), nan).lanewise(VectorOperators.LSHR, 16);
     }
 
     /// Floats rounded to binary16, ties to even, overflowing to infinity, denormal numbers included.

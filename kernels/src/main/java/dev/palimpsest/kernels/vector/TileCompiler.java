@@ -24,8 +24,12 @@ import java.lang.invoke.MethodHandles;
 import java.lang.reflect.AccessFlag;
 import java.nio.ByteOrder;
 import java.util.function.Consumer;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.Vector;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
@@ -43,7 +47,13 @@ import jdk.incubator.vector.VectorSpecies;
 final class TileCompiler {
     private static final ClassDesc SEGMENT = desc(MemorySegment.class);
     private static final ClassDesc FLOATS = desc(FloatVector.class);
+    private static final ClassDesc INTS = desc(IntVector.class);
+    private static final ClassDesc SHORTS = desc(ShortVector.class);
+    private static final ClassDesc BYTES = desc(ByteVector.class);
     private static final ClassDesc VECTOR = desc(Vector.class);
+    private static final ClassDesc OPERATORS = desc(VectorOperators.class);
+    private static final ClassDesc BINARY = desc(VectorOperators.Binary.class);
+    private static final ClassDesc CONVERSION = desc(VectorOperators.Conversion.class);
     private static final ClassDesc SPECIES = desc(VectorSpecies.class);
     private static final ClassDesc SHUFFLE = desc(VectorShuffle.class);
     private static final ClassDesc BYTE_ORDER = desc(ByteOrder.class);
@@ -51,9 +61,11 @@ final class TileCompiler {
 
     private TileCompiler() {}
 
-    /// The outer-product kernel for `rows` rows and `vectors` vectors of `bits` bits.
-    static Tile outer(int bits, int rows, int vectors) {
-        return tile("Outer" + rows + "x" + vectors + "x" + bits, code -> new Body(code, bits, rows, vectors).outer());
+    /// The outer-product kernel for `rows` rows and `vectors` vectors of `bits` bits, over panels of this type.
+    static Tile outer(PanelType type, int bits, int rows, int vectors) {
+        return tile(
+                "Outer" + type + rows + "x" + vectors + "x" + bits,
+                code -> new Body(code, bits, rows, vectors).outer(type));
     }
 
     /// The inner-product kernel for `rows` rows and `columns` columns, each sum a vector of `bits` bits.
@@ -117,39 +129,116 @@ final class TileCompiler {
             return slots;
         }
 
-        /// Each step loads one row of the panel and multiplies it with one broadcast element of every row of `a`.
-        void outer() {
+        /// Each step loads one row of the panel, and for each of its elements along the inner dimension multiplies it
+        /// with one broadcast element of every row of `a`.
+        void outer(PanelType type) {
             startOfRows(A_AT, A_STRIDE, aRow);
             loadSums();
-            loop(1, () -> {
+            boolean floats = type == PanelType.F32;
+            int[] raw = floats ? b : locals(TypeKind.REFERENCE, vectors);
+            long vectorBytes = (long) lanes * type.depth() * type.element().bytes();
+            loop(type.depth(), () -> {
                 int bRow = code.allocateLocal(TypeKind.LONG);
                 code.lload(B_AT).iload(i).i2l().lload(B_STRIDE).lmul().ladd().lstore(bRow);
                 for (int v = 0; v < vectors; v++) {
                     int vector = v;
                     load(
+                            stored(type),
+                            storedBits(type),
                             B,
                             () -> code.lload(bRow)
-                                    .loadConstant((long) vector * lanes * Float.BYTES)
+                                    .loadConstant(vector * vectorBytes)
                                     .ladd());
-                    code.astore(b[v]);
+                    code.astore(raw[v]);
                 }
-                for (int r = 0; r < rows; r++) {
-                    species();
-                    code.aload(A)
-                            .getstatic(
-                                    desc(ValueLayout.class), "JAVA_FLOAT_UNALIGNED", desc(ValueLayout.OfFloat.class));
-                    along(aRow[r]);
-                    code.invokeinterface(
-                                    SEGMENT,
-                                    "get",
-                                    MethodTypeDesc.of(CD_float, desc(ValueLayout.OfFloat.class), CD_long))
-                            .invokestatic(FLOATS, "broadcast", MethodTypeDesc.of(FLOATS, SPECIES, CD_float))
-                            .astore(x);
-                    multiply(r);
+                for (int e = 0; e < type.depth(); e++) {
+                    for (int v = 0; v < vectors && !floats; v++) {
+                        code.aload(raw[v]);
+                        widen(type, e);
+                        code.astore(b[v]);
+                    }
+                    for (int r = 0; r < rows; r++) {
+                        species(FLOATS, bits);
+                        code.aload(A)
+                                .getstatic(
+                                        desc(ValueLayout.class),
+                                        "JAVA_FLOAT_UNALIGNED",
+                                        desc(ValueLayout.OfFloat.class));
+                        along(aRow[r]);
+                        code.loadConstant((long) e * Float.BYTES).ladd();
+                        code.invokeinterface(
+                                        SEGMENT,
+                                        "get",
+                                        MethodTypeDesc.of(CD_float, desc(ValueLayout.OfFloat.class), CD_long))
+                                .invokestatic(FLOATS, "broadcast", MethodTypeDesc.of(FLOATS, SPECIES, CD_float))
+                                .astore(x);
+                        multiply(r);
+                    }
                 }
             });
             storeSums();
             code.return_();
+        }
+
+        private static ClassDesc stored(PanelType type) {
+            return switch (type) {
+                case F32 -> FLOATS;
+                case BF16 -> INTS;
+                case F16 -> SHORTS;
+                case I8 -> BYTES;
+            };
+        }
+
+        /// Bits of the vector that holds what becomes a vector of floats; there is none of less than 64.
+        private int storedBits(PanelType type) {
+            return Math.max(64, bits * type.depth() * type.element().bytes() / Float.BYTES);
+        }
+
+        /// Makes floats of what was loaded, which is on the stack: of the `e`-th elements that lie together.
+        private void widen(PanelType type, int e) {
+            switch (type) {
+                case F32 -> throw new IllegalStateException("floats need no widening");
+                case BF16 -> {
+                    if (e == 0) {
+                        shift("LSHL", 16);
+                    } else {
+                        mask(0xffff_0000);
+                    }
+                    asFloats();
+                }
+                case F16 -> {
+                    // exponent and fraction go to where a float has them; the factor corrects the exponent's bias and
+                    // normalises denormal numbers
+                    convert(SHORTS, "S2I", INTS);
+                    shift("LSHL", 13);
+                    mask(0x8fff_ffff);
+                    asFloats();
+                    code.loadConstant(0x1p112f).invokevirtual(FLOATS, "mul", MethodTypeDesc.of(FLOATS, CD_float));
+                }
+                case I8 -> convert(BYTES, "B2F", FLOATS);
+            }
+        }
+
+        private void convert(ClassDesc from, String conversion, ClassDesc to) {
+            code.getstatic(OPERATORS, conversion, CONVERSION);
+            species(to, bits);
+            code.loadConstant(0)
+                    .invokevirtual(from, "convertShape", MethodTypeDesc.of(VECTOR, CONVERSION, SPECIES, CD_int))
+                    .checkcast(to);
+        }
+
+        private void shift(String operator, int by) {
+            code.getstatic(OPERATORS, operator, BINARY)
+                    .loadConstant(by)
+                    .invokevirtual(INTS, "lanewise", MethodTypeDesc.of(INTS, BINARY, CD_int));
+        }
+
+        private void mask(int bits) {
+            code.loadConstant(bits).invokevirtual(INTS, "and", MethodTypeDesc.of(INTS, CD_int));
+        }
+
+        private void asFloats() {
+            code.invokevirtual(INTS, "reinterpretAsFloats", MethodTypeDesc.of(FLOATS));
         }
 
         /// Each step loads one vector of every row of both sides.
@@ -161,12 +250,12 @@ final class TileCompiler {
             loop(lanes, () -> {
                 for (int v = 0; v < vectors; v++) {
                     int column = bColumn[v];
-                    load(B, () -> along(column));
+                    load(FLOATS, bits, B, () -> along(column));
                     code.astore(b[v]);
                 }
                 for (int r = 0; r < rows; r++) {
                     int row = aRow[r];
-                    load(A, () -> along(row));
+                    load(FLOATS, bits, A, () -> along(row));
                     code.astore(x);
                     multiply(r);
                 }
@@ -205,19 +294,19 @@ final class TileCompiler {
                     .ladd();
         }
 
-        private void species() {
-            code.getstatic(FLOATS, "SPECIES_" + bits, SPECIES);
+        private void species(ClassDesc vector, int width) {
+            code.getstatic(vector, "SPECIES_" + width, SPECIES);
         }
 
-        private void load(int segment, Runnable position) {
-            species();
+        private void load(ClassDesc vector, int width, int segment, Runnable position) {
+            species(vector, width);
             code.aload(segment);
             position.run();
             code.getstatic(BYTE_ORDER, "LITTLE_ENDIAN", BYTE_ORDER)
                     .invokestatic(
-                            FLOATS,
+                            vector,
                             "fromMemorySegment",
-                            MethodTypeDesc.of(FLOATS, SPECIES, SEGMENT, CD_long, BYTE_ORDER));
+                            MethodTypeDesc.of(vector, SPECIES, SEGMENT, CD_long, BYTE_ORDER));
         }
 
         private void multiply(int r) {
@@ -233,7 +322,7 @@ final class TileCompiler {
         private void loadSums() {
             for (int r = 0; r < rows; r++) {
                 for (int v = 0; v < vectors; v++) {
-                    species();
+                    species(FLOATS, bits);
                     code.aload(TILE)
                             .loadConstant((r * vectors + v) * lanes)
                             .invokestatic(FLOATS, "fromArray", MethodTypeDesc.of(FLOATS, SPECIES, ARRAY, CD_int))
@@ -261,8 +350,8 @@ final class TileCompiler {
         void square(MemorySegment from, long fromAt, long fromStride, MemorySegment to, long toAt, long toStride);
     }
 
-    /// The kernel that transposes a square in registers: for every distance d = lanes/2, ..., 2, 1 the rows r and r + d
-    /// swap the halves of their blocks of 2d lanes (Eklundh 1972, "A fast computer method for matrix transposing").
+    /// The kernel that transposes a square in registers: for every distance d = lanes/2, ..., 2, 1 the rows r and r +
+    /// d swap the halves of their blocks of 2d lanes (Eklundh 1972, "A fast computer method for matrix transposing").
     static Transpose transpose(int bits) {
         int lanes = bits / Float.SIZE;
         return define(

@@ -1,6 +1,9 @@
 package dev.palimpsest.kernels.vector;
 
 import java.lang.foreign.MemorySegment;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 
 /// The family of micro-kernels for one vector width, compiled when first asked for.
@@ -18,7 +21,7 @@ final class Tiles {
     private final int lanes;
     private final int rows;
     private final int vectors;
-    private final AtomicReferenceArray<Tile> outer;
+    private final Map<PanelType, AtomicReferenceArray<Tile>> outer = new EnumMap<>(PanelType.class);
     private final AtomicReferenceArray<Tile> inner;
 
     private Tiles(int bits) {
@@ -30,7 +33,9 @@ final class Tiles {
                 || System.getProperty("os.arch", "").equals("aarch64");
         rows = manyRegisters ? 6 : 3;
         vectors = manyRegisters ? 4 : 3;
-        outer = new AtomicReferenceArray<>((rows + 1) * (vectors + 1));
+        for (PanelType type : PanelType.values()) {
+            outer.put(type, new AtomicReferenceArray<>((rows + 1) * (vectors + 1)));
+        }
         inner = new AtomicReferenceArray<>(INNER_ROWS + 1);
     }
 
@@ -44,6 +49,12 @@ final class Tiles {
         return rows;
     }
 
+    /// Rows of the largest outer-product tile over panels of a type: one less where narrow elements need registers to
+    /// be widened in.
+    int rows(PanelType type) {
+        return type == PanelType.F32 ? rows : rows - 1;
+    }
+
     /// Columns of the largest outer-product tile.
     int columns() {
         return vectors * lanes;
@@ -55,19 +66,32 @@ final class Tiles {
         return Math.min(columns(), Math.ceilDiv(columns, step) * step);
     }
 
-    /// The number of rows, at least `rows`, of the smallest tile that holds them: 1, 2, 4 or the largest.
+    /// The number of rows, at least `count`, of the smallest tile that holds them: 1, 2, 4 or the largest.
     int rowsFor(int count) {
-        return count == 3 ? Math.min(4, rows) : Math.min(count, 5) == 5 ? rows : count;
+        return rowsFor(PanelType.F32, count);
+    }
+
+    /// The same over panels of a type.
+    int rowsFor(PanelType type, int count) {
+        int most = rows(type);
+        int fit = count <= 2 ? count : 4;
+        return count > 4 || fit > most ? most : fit;
+    }
+
+    /// The outer-product kernel of these extents over panels of floats.
+    Tile outer(int tileRows, int width) {
+        return outer(PanelType.F32, tileRows, width);
     }
 
     /// The outer-product kernel of these extents, as [#rowsFor] and [#widthFor] give them.
-    Tile outer(int tileRows, int width) {
+    Tile outer(PanelType type, int tileRows, int width) {
         int tileVectors = width / lanes;
         int at = tileRows * (vectors + 1) + tileVectors;
-        Tile tile = outer.get(at);
+        AtomicReferenceArray<Tile> kernels = Objects.requireNonNull(outer.get(type));
+        Tile tile = kernels.get(at);
         if (tile == null) {
-            outer.compareAndSet(at, null, new Warming(TileCompiler.outer(bits, tileRows, tileVectors), 1));
-            tile = outer.get(at);
+            kernels.compareAndSet(at, null, new Warming(TileCompiler.outer(type, bits, tileRows, tileVectors), 1));
+            tile = kernels.get(at);
         }
         return tile;
     }
@@ -96,9 +120,9 @@ final class Tiles {
 
     /// A kernel that is called with short inner dimensions until the just-in-time compiler has counted enough calls.
     ///
-    /// Until then the kernel runs a few hundred times slower, and it would run through long inner dimensions many times
-    /// over before the compiler, which counts calls rather than time, takes notice. Cutting the inner dimension changes
-    /// no bit.
+    /// Until then the kernel runs a few hundred times slower, and it would run through long inner dimensions many
+    /// times over before the compiler, which counts calls rather than time, takes notice. Cutting the inner dimension
+    /// changes no bit.
     private static final class Warming implements Tile {
         /// A little more than the 5000 calls after which the JVM compiles a method in full.
         private static final int CALLS = 6000;

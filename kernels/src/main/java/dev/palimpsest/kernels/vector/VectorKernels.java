@@ -53,6 +53,7 @@ public final class VectorKernels implements Kernels {
     private final VectorInterpolation interpolation;
     private final Workspace.Pool workspaces = new Workspace.Pool();
     private final VectorMatmul matmul;
+    private final PanelPacking packing;
     private final ImplicitGemm convolution;
     private final VectorAttention attention;
 
@@ -78,6 +79,7 @@ public final class VectorKernels implements Kernels {
         interpolation = new VectorInterpolation(parallel, copies);
         Tiles tiles = Tiles.of(bits);
         matmul = new VectorMatmul(parallel, tiles, workspaces);
+        packing = new PanelPacking(parallel, tiles, workspaces);
         convolution = new ImplicitGemm(parallel, workspaces, new VectorPatchTiles(tiles));
         attention = new VectorAttention(parallel, tiles, workspaces);
     }
@@ -104,12 +106,15 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public PackedMatrix pack(NdArray b, Arithmetic arithmetic, int groupSize, Arena arena) {
-        return scalar.pack(b, arithmetic, groupSize, arena);
+        return packing.pack(b, arithmetic, groupSize, arena);
     }
 
     @Override
     public void matmul(NdArray a, PackedMatrix b, NdArray out, Epilogue epilogue) {
-        scalar.matmul(a, b, out, epilogue);
+        if (!(b instanceof VectorPacked packed)) {
+            throw Checks.foreign(name(), b);
+        }
+        matmul.run(a, packed, out, epilogue);
     }
 
     @Override

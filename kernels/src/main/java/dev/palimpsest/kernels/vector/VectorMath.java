@@ -17,30 +17,22 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 
 /// Elementary functions on vectors, written with the Vector API's basic operations so that the just-in-time compiler
-/// can
-/// inline them into the loops that call them.
+/// can inline them into the loops that call them.
 ///
 /// The arguments are reduced as Cody & Waite describe (Software Manual for the Elementary Functions, 1980); the
-/// polynomials
-/// are minimax fits of the relative error (Remez exchange) over the reduced intervals. All functions are correct for
-/// infinities, zeros and denormal numbers; a NaN gives a NaN. Largest errors found by `VectorMathTest` against
-/// [StrictMath]:
-/// [#exp] and [#log] 1 ulp, [#sigmoid], [#silu] and [#geluTanh] 2 ulp, [#tanh] 3 ulp, [#gelu] 7 ulp, [#sin] and [#cos]
-/// 7e-8
-/// absolute.
+/// polynomials are minimax fits of the relative error (Remez exchange) over the reduced intervals. All functions are
+/// correct for infinities, zeros and denormal numbers; a NaN gives a NaN. Largest errors found by `VectorMathTest`
+/// against [StrictMath]: [#exp] and [#log] 1 ulp, [#sigmoid], [#silu] and [#geluTanh] 2 ulp, [#tanh] 3 ulp, [#gelu] 7
+/// ulp, [#sin] and [#cos] 7e-8 absolute.
 ///
 /// All of them are straight code, to be copied into loops (see [Specialized]). Outside of templates a loop should call
-/// only one
-/// of them, once: the compiler stops inlining when a method's graph has 18,000 nodes, and an operation of the Vector
-/// API costs
-/// about 400 on its way.
+/// only one of them, once: the compiler stops inlining when a method's graph has 18,000 nodes, and an operation of the
+/// Vector API costs about 400 on its way.
 final class VectorMath {
     /// Largest magnitude for which [#sin] and [#cos] are meant.
     static final float TRIGONOMETRIC_LIMIT = 1e5f;
 
-    /// Adding 1.5 * 2^23 pushes the fraction out of a float: what remains is the nearest integer, and its low bits are
-    /// the low bits of the representation.
-    private static final float ROUNDER = 0x1.8p23f;
+    private static final float ROUNDER = Simd.ROUNDER;
 
     /// Rounds and adds the bias of the exponent once or twice: shifted up, the low bits are a power of two.
     private static final float ROUNDER_BIASED = ROUNDER + 127;
@@ -120,8 +112,7 @@ final class VectorMath {
     /// Hyperbolic tangent, relatively accurate around zero as well.
     ///
     /// With `m = e^2|x| - 1` it is `m / (m + 2)`; m comes as `2^n (e^r - 1) + (2^n - 1)`, which loses nothing however
-    /// small it
-    /// is.
+    /// small it is.
     @Inline
     static FloatVector tanh(FloatVector x) {
         FloatVector a = x.abs();

@@ -10,17 +10,17 @@ import java.util.Arrays;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
-/// Matrix product by register tiles over packed operands (Goto & van de Geijn 2008, "Anatomy of high-performance matrix
-/// multiplication"; Van Zee & van de Geijn 2015, BLIS).
+/// Matrix product by register tiles over packed operands (Goto & van de Geijn 2008, "Anatomy of high-performance
+/// matrix multiplication"; Van Zee & van de Geijn 2015, BLIS).
 ///
 /// Three levels:
 ///
 /// - **Operands.** Leading axes on which the right side is the same for all are further rows of the left side; what
-///   remains is a batch of independent products.
+/// remains is a batch of independent products.
 /// - **One product.** The right side is packed, some columns at a time, into panels that all tasks share; a task owns a
-///   group of rows and some of the panels. The inner dimension runs in blocks whose part of a panel stays in the
-///   second-level cache. With one group of rows there is nothing to share, and each task packs its own blocks. A
-///   handful of rows times a transposed weight is bound by reading that weight, so it is read in place, see [FewRows].
+/// group of rows and some of the panels. The inner dimension runs in blocks whose part of a panel stays in the
+/// second-level cache. With one group of rows there is nothing to share, and each task packs its own blocks. A handful
+/// of rows times a transposed weight is bound by reading that weight, so it is read in place, see [FewRows].
 /// - **One tile**, see [Tile] and [TileWriter].
 ///
 /// Every sum runs over the inner dimension in order, whatever the blocks and whoever computes them: results depend
@@ -66,6 +66,19 @@ final class VectorMatmul {
         } else {
             runBatch(batch.product(), batch.axes());
         }
+    }
+
+    /// See [dev.palimpsest.kernels.Kernels#matmul(NdArray, dev.palimpsest.kernels.PackedMatrix, NdArray, Epilogue)].
+    void run(NdArray a, VectorPacked b, NdArray out, Epilogue epilogue) {
+        Checks.matmul(a, b, out, epilogue);
+        if (out.elements() == 0) {
+            return;
+        }
+        NdArray gate = epilogue.gate() == null ? null : epilogue.gate().expand(out.shape());
+        NdArray residual =
+                epilogue.residual() == null ? null : epilogue.residual().expand(out.shape());
+        Epilogue stretched = new Epilogue(epilogue.bias(), epilogue.activation(), gate, residual);
+        new PackedMatmul(parallel, tiles, workspaces, a, b, out, stretched).run();
     }
 
     /// Runs the independent products of a batch: side by side if they are small, otherwise one after another, each in

@@ -1,17 +1,21 @@
 package dev.palimpsest.tensor.nn;
 
 import dev.palimpsest.kernels.Activation;
+import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.tensor.Functional;
+import dev.palimpsest.tensor.Recorder;
 import dev.palimpsest.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /// Linear layer `x W^T + b`; parameters `weight` `(out, in)` and, if it has one, `bias` `(out)`. A [Lora] can adapt
-/// it.
+/// it, and [PackedWeights] make it faster.
 public final class Linear extends Module {
     private final Parameter weight;
     private final @Nullable Parameter bias;
     private @Nullable Lora lora;
     private Lora.@Nullable Adapter adapter;
+    private @Nullable PackedWeights packing;
+    private volatile PackedWeights.@Nullable Entry packed;
 
     /// A layer over these tensors.
     public Linear(Tensor weight, @Nullable Tensor bias) {
@@ -35,10 +39,37 @@ public final class Linear extends Module {
     /// @return `(..., out)`
     public Tensor forward(Tensor x, Activation activation, @Nullable Tensor gate, @Nullable Tensor residual) {
         Tensor b = bias == null ? null : bias.value();
+        Tensor w = weight.value();
+        PackedMatrix fast = packed(w);
         return observe(
                 lora == null || adapter == null
-                        ? Functional.linear(x, weight.value(), b, activation, gate, residual)
-                        : Lora.forward(lora, adapter, x, weight.value(), b, activation, gate, residual));
+                        ? Functional.linear(x, w, fast, b, activation, gate, residual)
+                        : Lora.forward(lora, adapter, x, w, fast, b, activation, gate, residual));
+    }
+
+    /// The weight in the layout of the kernels; null to use it as it is.
+    private @Nullable PackedMatrix packed(Tensor w) {
+        PackedWeights into = packing;
+        if (into == null || Recorder.current() != null) {
+            return null;
+        }
+        PackedWeights.Entry entry = packed;
+        if (entry == null) {
+            synchronized (this) {
+                entry = packed;
+                if (entry == null) {
+                    entry = into.pack(w);
+                    packed = entry;
+                }
+            }
+        }
+        return entry.of(w);
+    }
+
+    /// Keeps a packed copy of the weight in there from the next use on.
+    void packInto(PackedWeights weights) {
+        packing = weights;
+        packed = null;
     }
 
     Parameter weight() {

@@ -2,6 +2,7 @@ package dev.palimpsest.tensor.nn;
 
 import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.DType;
+import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.tensor.Functional;
 import dev.palimpsest.tensor.Scope;
@@ -300,13 +301,14 @@ public final class Lora implements Scope.Holder {
             Adapter adapter,
             Tensor x,
             Tensor weight,
+            @Nullable PackedMatrix packed,
             @Nullable Tensor bias,
             Activation activation,
             @Nullable Tensor gate,
             @Nullable Tensor residual) {
         return Scope.run(() -> {
-            Tensor sum =
-                    Functional.linear(x, weight, bias, Activation.NONE, null, lora.addition(adapter, x)); // (..., out)
+            Tensor addition = lora.addition(adapter, x); // (..., out)
+            Tensor sum = Functional.linear(x, weight, packed, bias, Activation.NONE, null, addition); // (..., out)
             Tensor y = switch (activation) {
                 case NONE -> sum;
                 case SILU -> sum.silu();
