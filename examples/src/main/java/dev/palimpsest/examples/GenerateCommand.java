@@ -90,8 +90,10 @@ final class GenerateCommand implements Callable<Integer> {
         Interruption.guard(err, cancellation -> {
             try (var output = new GenerationOutput(file, options.preview)) {
                 Engine.kernels();
+                long opening = System.nanoTime();
                 try (Infinity infinity = load(options.model);
                         var progress = new ProgressDisplay(err, main.surroundings.terminal())) {
+                    double loaded = (System.nanoTime() - opening) / 1e9;
                     GenerateOptions plain =
                             over(infinity.options()).withProgress(progress).withCancellation(cancellation);
                     check(infinity, plain);
@@ -100,7 +102,7 @@ final class GenerateCommand implements Callable<Integer> {
                             RgbImage.of(infinity.generate(prompt, output.watching(plain, settings, progress)));
                     progress.end();
                     output.write(picture, settings);
-                    report(output, picture, plain, (System.nanoTime() - start) / 1e9);
+                    report(output, picture, plain, loaded, (System.nanoTime() - start) / 1e9);
                 }
             }
         });
@@ -142,16 +144,23 @@ final class GenerateCommand implements Callable<Integer> {
         return text;
     }
 
-    private void report(GenerationOutput output, RgbImage picture, GenerateOptions o, double seconds) {
+    private void report(GenerationOutput output, RgbImage picture, GenerateOptions o, double loaded, double seconds) {
+        long memory = ProcessMemory.peakBytes();
         PrintWriter out = spec.commandLine().getOut();
         if (options.json) {
             JsonOutput.write(out, g -> {
                 output.report(g, picture, seconds);
+                g.writeNumberProperty("load_seconds", loaded);
+                g.writeNumberProperty("peak_bytes", memory);
                 g.writeNumberProperty("seed", o.seed());
                 g.writeStringProperty("prompt", prompt);
             });
         } else {
             output.report(out, picture, seconds);
+            out.printf(
+                    "%.1f s to open the model%s%n",
+                    loaded, memory == 0 ? "" : "; memory at most " + Text.bytes(memory) + " with mapped weights");
+            out.flush();
         }
     }
 

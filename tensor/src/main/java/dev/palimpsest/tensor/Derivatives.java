@@ -3,9 +3,11 @@ package dev.palimpsest.tensor;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.kernels.Unary;
+import java.util.function.BinaryOperator;
 
 /// The derivatives of the elementwise functions.
 final class Derivatives {
+    private static final int PIECE_ELEMENTS = 1 << 18;
     private static final double SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 
     private Derivatives() {}
@@ -47,9 +49,9 @@ final class Derivatives {
             case COS -> dy.mul(x.sin()).neg();
             case TANH -> dy.sub(dy.mul(y.square()));
             case SIGMOID -> dy.mul(y.sub(y.square()));
-            case SILU -> silu(x, dy);
-            case GELU_TANH -> geluTanh(x, dy);
-            case GELU -> gelu(x, dy);
+            case SILU -> piecewise(x, dy, Derivatives::silu);
+            case GELU_TANH -> piecewise(x, dy, Derivatives::geluTanh);
+            case GELU -> piecewise(x, dy, Derivatives::gelu);
             case RELU -> only(Tensor.full(x.dtype(), Shape.scalar(), 0).lt(x), dy);
             case FLOOR, ROUND -> Tensor.full(dy.dtype(), Shape.scalar(), 0).expand(dy.shape());
         };
@@ -58,6 +60,24 @@ final class Derivatives {
     /// `dy` where the condition holds, 0 elsewhere.
     static Tensor only(Tensor condition, Tensor dy) {
         return condition.where(dy, Tensor.full(dy.dtype(), Shape.scalar(), 0));
+    }
+
+    /// A chain of elementwise ops a piece at a time, so that what is computed on the way stays in the caches.
+    private static Tensor piecewise(Tensor x, Tensor dy, BinaryOperator<Tensor> chain) {
+        if (x.elements() <= PIECE_ELEMENTS || !x.isContiguous() || !dy.isContiguous()) {
+            return chain.apply(x, dy);
+        }
+        int n = Math.toIntExact(x.elements());
+        Tensor from = x.reshape(n);
+        Tensor by = dy.reshape(n);
+        Tensor out = Tensor.empty(dy.dtype(), Shape.of(n));
+        for (int at = 0; at < n; at += PIECE_ELEMENTS) {
+            int start = at;
+            int end = Math.min(n, at + PIECE_ELEMENTS);
+            Scope.run(() -> out.slice(0, start, end)
+                    .copyInPlace(chain.apply(from.slice(0, start, end), by.slice(0, start, end))));
+        }
+        return out.reshape(x.shape());
     }
 
     /// `s(x) (1 + x (1 - s(x)))` with the logistic function s.

@@ -11,13 +11,19 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Fresh native memory is expensive twice, once to zero it and once for the page faults of the first touch, and a
 /// model asks for the same sizes again and again. Small blocks are kept for good. Large ones have an arena of their
-/// own and are given back to the operating system, the longest unused first, when more than `maxIdleBytes` lie idle.
+/// own and are given back to the operating system, the longest unused first, when too many lie idle: more than
+/// `maxIdleBytes`, and more than would be needed to get back to what was in use at most. So work that goes up and
+/// down, block after block, keeps its memory, and never holds much more than it once needed. When nearly nothing is in
+/// use any more, that is forgotten.
 final class MemoryPool {
     /// Alignment of every block: a cache line and an AVX-512 register.
     static final long ALIGNMENT = 64;
 
     private static final long LARGE = 1 << 20;
     private static final long SMALLEST = 256;
+
+    /// The work is over when this part of the most that was in use is left.
+    private static final int OVER = 16;
 
     /// A piece of native memory; `arena` is null for small blocks, which share one.
     static final class Block {
@@ -42,6 +48,9 @@ final class MemoryPool {
     private long reservedBytes;
     private long usedBytes;
 
+    /// The most that was in use since the pool was all but unused.
+    private long mostUsedBytes;
+
     MemoryPool(long maxIdleBytes) {
         this.maxIdleBytes = maxIdleBytes;
     }
@@ -50,6 +59,8 @@ final class MemoryPool {
     synchronized Block acquire(long bytes) {
         Block block = find(bytes);
         usedBytes += block.bytes();
+        mostUsedBytes = Math.max(mostUsedBytes, usedBytes);
+        trim();
         return block;
     }
 
@@ -85,13 +96,21 @@ final class MemoryPool {
     /// Takes a block back.
     synchronized void release(Block block) {
         usedBytes -= block.bytes();
+        if (usedBytes < mostUsedBytes / OVER) {
+            mostUsedBytes = usedBytes;
+        }
         idle.computeIfAbsent(block.bytes(), b -> new ArrayDeque<>()).push(block);
         if (block.arena != null) {
             idleLarge.addLast(block);
             idleLargeBytes += block.bytes();
-            while (idleLargeBytes > maxIdleBytes) {
-                free(idleLarge.removeFirst());
-            }
+        }
+        trim();
+    }
+
+    private void trim() {
+        long most = Math.max(maxIdleBytes, mostUsedBytes - usedBytes);
+        while (idleLargeBytes > most) {
+            free(idleLarge.removeFirst());
         }
     }
 

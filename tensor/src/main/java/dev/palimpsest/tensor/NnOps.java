@@ -193,6 +193,11 @@ final class NnOps {
         public void gradient(Backward b) {
             new AttentionGradient(scale, visible, b).run();
         }
+
+        @Override
+        public boolean needsOutput(boolean[] wanted) {
+            return true;
+        }
     }
 
     private static Tensor activated(Activation activation, Tensor x) {
@@ -206,29 +211,6 @@ final class NnOps {
     private static Affine affine(@Nullable Tensor[] inputs, Shape shape) {
         return new Affine(
                 learned(inputs, 1), learned(inputs, 2), stretched(inputs, 3, shape), stretched(inputs, 4, shape));
-    }
-
-    /// Gradient of `y = (n * weight + bias) * scale + shift`, where n is x over the root of its mean square (plus
-    /// eps), after taking its mean off if `centred`. With r = 1 / root and d the derivative by n, `dx = r (d - mean(d)
-    /// - n mean(d n))`, without the middle term if not centred.
-    private static void normGradient(Backward b, float eps, boolean centred) {
-        Tensor x = b.input(0).to(DType.F32);
-        Tensor moved = centred ? x.sub(x.mean(-1)) : x;
-        Tensor r = moved.square().mean(-1).add(eps).rsqrt(); // (..., 1)
-        Tensor n = moved.mul(r);
-        Tensor learned = b.has(3) ? b.gradient().mul(b.input(3)) : b.gradient(); // by n * weight + bias
-        b.to(0, dy -> {
-            Tensor d = b.has(1) ? learned.mul(b.input(1)) : learned;
-            Tensor inner = centred ? d.sub(d.mean(-1)) : d;
-            return inner.sub(n.mul(d.mul(n).mean(-1))).mul(r);
-        });
-        b.to(1, dy -> learned.mul(n));
-        b.to(2, dy -> learned);
-        b.to(3, dy -> {
-            Tensor weighted = b.has(1) ? n.mul(b.input(1)) : n;
-            return dy.mul(b.has(2) ? weighted.add(b.input(2)) : weighted);
-        });
-        b.to(4, dy -> dy);
     }
 
     /// Inputs: x, weight, bias, scale, shift.
@@ -248,7 +230,7 @@ final class NnOps {
 
         @Override
         public void gradient(Backward b) {
-            normGradient(b, eps, false);
+            new NormGradient(b, eps, false).run();
         }
 
         @Override
@@ -274,7 +256,7 @@ final class NnOps {
 
         @Override
         public void gradient(Backward b) {
-            normGradient(b, eps, true);
+            new NormGradient(b, eps, true).run();
         }
 
         @Override

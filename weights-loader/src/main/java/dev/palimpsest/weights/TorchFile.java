@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Tensors are views of the mapped file with the strides that were saved, and several may share memory. Records that
 /// someone compressed, which PyTorch never does, are unpacked when first used, up to [#LARGEST_UNPACKED] bytes in all.
-/// The checksum of a record of up to 16 MiB is compared when it is first used, those of larger records by [#verify]
+/// The checksum of a record of up to 1 MiB is compared when it is first used, those of larger records by [#verify]
 /// alone.
 ///
 /// The pickle is read by a machine that knows a handful of constructors and executes nothing; a file that names

@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
 final class ZipDirectory {
     /// A record's own checksum is looked at only up to this size when it is first used; larger ones cost too much, and
     /// [#verify] reads them.
-    static final long LARGEST_CHECKED = 16L << 20;
+    static final long LARGEST_CHECKED = 1L << 20;
 
     private static final int LOCAL = 0x04034b50;
     private static final int CENTRAL = 0x02014b50;

@@ -1,6 +1,7 @@
 package dev.palimpsest.kernels.vector;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import dev.palimpsest.kernels.BFloat16;
@@ -15,6 +16,8 @@ import java.util.List;
 final class Rows {
     private static final Specialized<ConversionRow.Conversion, ConversionRow> CONVERSIONS =
             new Specialized<>(ConversionLoop.class, ConversionRow.class, List.of(ConversionRow.Conversion.values()));
+
+    private static final FillRow FILL = Specialized.only(FillLoop.class, FillRow.class);
 
     private Rows() {}
 
@@ -95,6 +98,10 @@ final class Rows {
     }
 
     private static void readFloats(MemorySegment x, long xo, long step, MemorySegment y, long yo, int n) {
+        if (step == 0) {
+            FILL.run(y, yo, x.get(JAVA_INT_UNALIGNED, xo), n);
+            return;
+        }
         for (int i = 0; i < n; i++) {
             y.set(JAVA_FLOAT_UNALIGNED, yo + 4L * i, x.get(JAVA_FLOAT_UNALIGNED, xo + step * i));
         }

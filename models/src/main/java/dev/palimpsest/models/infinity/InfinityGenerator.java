@@ -77,7 +77,7 @@ public final class InfinityGenerator {
 
     private State step(int k, State before, GenerationRequest request, TextCondition text, ScaleCache cache) {
         ScaleSchedule schedule = request.layout().schedule();
-        Tensor scores = scores(k, before.input, request, text, cache); // (B, h w, bits, 2)
+        Tensor scores = scores(k, before.input, request, needed(k, request, text), cache); // (B, h w, bits, 2)
         float[] probabilities = request.sampling().probabilities(scores.toFloatArray());
         Tensor drawn = drawn(request.draw().draw(k, probabilities), scores); // (B, h w, bits)
         Tensor bits = k < request.forcedBits().size()
@@ -91,6 +91,17 @@ public final class InfinityGenerator {
                 .accept(new Step(
                         k, scores, Tensor.of(probabilities, scores.shape().dims()), drawn, sum.squeeze(2), input));
         return new State(sum, input);
+    }
+
+    /// The texts that a scale and the later ones look at: those to keep away from only as long as there is guidance.
+    private static TextCondition needed(int k, GenerationRequest request, TextCondition text) {
+        int scales = request.layout().schedule().size();
+        for (int i = k; i < scales; i++) {
+            if (request.sampling().guidance(i) != 1) {
+                return text;
+            }
+        }
+        return text.first(request.text().lengths().length);
     }
 
     /// Guided scores of both values of every bit of a scale, `(B, h w, bits, 2)`.

@@ -202,6 +202,19 @@ public final class InfinityTransformer extends Module {
             return lengths.length;
         }
 
+        /// The first so many samples. Views.
+        TextCondition first(int samples) {
+            int[] some = Arrays.copyOf(lengths, samples);
+            return samples == samples()
+                    ? this
+                    : new TextCondition(
+                            sos.slice(0, 0, samples),
+                            tokens.slice(0, 0, Arrays.stream(some).sum()),
+                            some,
+                            gss.slice(0, 0, samples),
+                            biases);
+        }
+
         @Override
         public Iterable<Tensor> tensors() {
             return List.of(sos, tokens, gss);
@@ -679,7 +692,9 @@ public final class InfinityTransformer extends Module {
             Tensor q = observe("queries", matQ.forward(x).reshape(-1, heads, headDim)); // (B L, heads, headDim)
             Tensor kv = pass.cache == null
                     ? keysAndValues(pass.text)
-                    : pass.cache.text(layer, () -> keysAndValues(pass.text)); // (N, [k,v], heads, headDim)
+                    : pass.cache
+                            .text(layer, () -> keysAndValues(pass.text))
+                            .slice(0, 0, pass.text.tokens().dim(0)); // (N, [k,v], heads, headDim)
             Tensor k = observe("keys", kv.select(1, 0)); // (N, heads, headDim)
             Tensor v = kv.select(1, 1); // (N, heads, headDim)
             float scale = (float) (1 / Math.sqrt(headDim));

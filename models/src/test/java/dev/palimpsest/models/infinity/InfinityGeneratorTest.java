@@ -15,6 +15,7 @@ import dev.palimpsest.models.vincie.RandomWeights;
 import dev.palimpsest.tensor.Backend;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
+import dev.palimpsest.tensor.nn.Observer;
 import dev.palimpsest.tensor.random.TorchCpuRandom;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.WeightTree;
@@ -130,6 +131,30 @@ class InfinityGeneratorTest {
                 assertThat(together.get(k)).containsExactly(alone.get(k), offset(1e-4f));
             }
             assertThat(together.get(3)).isNotEqualTo(alone.get(3));
+            return null;
+        });
+    }
+
+    /// Scales behind the last guided one leave out the half without the text, which takes as long as the other.
+    @Test
+    void noTextIsLookedAtNoLongerThanThereIsGuidance() {
+        Scope.run(() -> {
+            BitSampling often = BitSampling.defaults().withGuidance(List.of(4.0, 4.0, 1.0, 1 + 1e-12));
+            BitSampling early = often.withGuidance(List.of(4.0, 4.0, 1.0, 1.0));
+            List<float[]> whole = scores(request(5, 4, 6).withSampling(often));
+            List<Integer> samples = new ArrayList<>();
+            List<float[]> half = Observer.observing(
+                    (path, out) -> {
+                        if (path.equals("block_chunks.0.module.0")) {
+                            samples.add(out.dim(0));
+                        }
+                        return out;
+                    },
+                    () -> scores(request(5, 4, 6).withSampling(early)));
+            assertThat(samples).containsExactly(4, 4, 2, 2);
+            for (int k = 0; k < half.size(); k++) {
+                assertThat(half.get(k)).containsExactly(whole.get(k), offset(1e-4f));
+            }
             return null;
         });
     }

@@ -1,5 +1,8 @@
 package dev.palimpsest.tensor.random;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
 /// The MT19937 engine as PyTorch runs it (`at::mt19937`).
 ///
 /// Source: M. Matsumoto and T. Nishimura, "Mersenne Twister: A 623-Dimensionally Equidistributed Uniform Pseudo-Random
@@ -50,11 +53,7 @@ final class MersenneTwister {
         if (--left == 0) {
             renew();
         }
-        int y = words[next++];
-        y ^= y >>> 11;
-        y ^= (y << 7) & 0x9d2c5680;
-        y ^= (y << 15) & 0xefc60000;
-        return y ^ (y >>> 18);
+        return tempered(words[next++]);
     }
 
     /// The next 64 random bits: the first draw is the high half.
@@ -63,12 +62,47 @@ final class MersenneTwister {
         return (high << 32) | Integer.toUnsignedLong(random());
     }
 
-    private void renew() {
-        for (int k = 0; k < SIZE; k++) {
-            int y = (words[k] & 0x80000000) | (words[(k + 1) % SIZE] & 0x7fffffff);
-            words[k] = words[(k + SHIFT) % SIZE] ^ (y >>> 1) ^ (-(y & 1) & TWIST);
+    /// The next `n` draws as floats uniform in [0, 1), by their low 24 bits; the same as one [#random] after another,
+    /// without asking each time whether words are left.
+    void fill(MemorySegment out, long n) {
+        for (long at = 0; at < n; ) {
+            if (left == 1) {
+                renew();
+                left = SIZE + 1;
+            }
+            int count = (int) Math.min(n - at, left - 1);
+            for (int i = 0; i < count; i++) {
+                out.setAtIndex(
+                        ValueLayout.JAVA_FLOAT_UNALIGNED, at + i, (tempered(words[next + i]) & 0xff_ffff) * 0x1p-24f);
+            }
+            left -= count;
+            next += count;
+            at += count;
         }
+    }
+
+    private static int tempered(int word) {
+        int y = word ^ word >>> 11;
+        y ^= (y << 7) & 0x9d2c5680;
+        y ^= (y << 15) & 0xefc60000;
+        return y ^ (y >>> 18);
+    }
+
+    /// The recurrence runs in place over a ring; in three loops, so that none has to find its place in the ring.
+    private void renew() {
+        for (int k = 0; k < SIZE - SHIFT; k++) {
+            words[k] = twisted(words[k], words[k + 1]) ^ words[k + SHIFT];
+        }
+        for (int k = SIZE - SHIFT; k < SIZE - 1; k++) {
+            words[k] = twisted(words[k], words[k + 1]) ^ words[k + SHIFT - SIZE];
+        }
+        words[SIZE - 1] = twisted(words[SIZE - 1], words[0]) ^ words[SHIFT - 1];
         left = SIZE;
         next = 0;
+    }
+
+    private static int twisted(int high, int low) {
+        int y = (high & 0x80000000) | (low & 0x7fffffff);
+        return (y >>> 1) ^ (-(y & 1) & TWIST);
     }
 }

@@ -54,10 +54,7 @@ public final class TorchCpuRandom implements RandomSource {
 
     @Override
     public void rand(MemorySegment out) {
-        long count = Segments.count("rand", out, FLOAT);
-        for (long i = 0; i < count; i++) {
-            out.setAtIndex(FLOAT, i, uniform());
-        }
+        engine.fill(out, Segments.count("rand", out, FLOAT));
     }
 
     /// Fills `out` with float64 values uniform in [0, 1), as `torch.rand(n, dtype=torch.float64)`.
@@ -202,10 +199,6 @@ public final class TorchCpuRandom implements RandomSource {
         copy.hasNextNormal = hasNextNormal;
         copy.nextNormal = nextNormal;
         return copy;
-    }
-
-    private float uniform() {
-        return (engine.random() & 0xff_ffff) * 0x1p-24f;
     }
 
     private double uniform64() {

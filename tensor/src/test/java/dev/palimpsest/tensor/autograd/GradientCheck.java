@@ -86,7 +86,7 @@ final class GradientCheck {
         }
     }
 
-    private static Tensor[] in(DType type, Tensor[] inputs) {
+    static Tensor[] in(DType type, Tensor[] inputs) {
         Tensor[] converted = new Tensor[inputs.length];
         for (int i = 0; i < inputs.length; i++) {
             converted[i] = inputs[i].to(type);

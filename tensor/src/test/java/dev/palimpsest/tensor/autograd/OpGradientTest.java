@@ -3,6 +3,7 @@ package dev.palimpsest.tensor.autograd;
 import static dev.palimpsest.tensor.autograd.GradientCheck.againstDefinition;
 import static dev.palimpsest.tensor.autograd.GradientCheck.inDouble;
 import static dev.palimpsest.tensor.autograd.GradientCheck.multilinear;
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.palimpsest.kernels.Activation;
@@ -17,6 +18,7 @@ import dev.palimpsest.tensor.Functional;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.autograd.GradientCheck.Function;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.stream.Stream;
@@ -422,6 +424,68 @@ class OpGradientTest {
             GradientCheck.assertClose("f32", actual, expected, 3e-6);
             return null;
         });
+    }
+
+    /// Scales of a picture: many rows that see the same keys, in strips of some heads, between few that do not.
+    @Test
+    void longRunsOfQueriesThatSeeTheSameKeysGoStripByStrip() {
+        Scope.run(() -> {
+            KeyRanges scales = KeyRanges.blockCausal(new int[][] {{1, 70, 2, 3, 130, 650}});
+            int n = scales.queries();
+            Tensor[] inputs = {any(n, 5, 2), other(n, 5, 2), any(n, 5, 1)};
+            Tensor cotangent = GradientCheck.random(7, -1, 1, Shape.of(n, 5, 1));
+            double[][] actual = GradientCheck.gradients(
+                    x -> Functional.attention(x[0], x[1], x[2], 0.4f, scales), inputs, cotangent);
+            double[][] expected = GradientCheck.gradients(
+                    x -> attentionInDouble(x[0], x[1], x[2], 0.4f, scales),
+                    GradientCheck.in(DType.F64, inputs),
+                    cotangent.to(DType.F64));
+            GradientCheck.assertClose("f32", actual, expected, 3e-6);
+            return null;
+        });
+    }
+
+    /// More elements than are worked on at a time.
+    @Test
+    void longNormalisationsGoPieceByPiece() {
+        float eps = 1e-3f;
+        Scope.run(() -> {
+            Tensor[] inputs = {any(2, 300, 1000), other(1000), any(1000), other(2, 1, 1000), any(300, 1000)};
+            Tensor cotangent = GradientCheck.random(7, -1, 1, Shape.of(2, 300, 1000));
+            double[][] actual = GradientCheck.gradients(
+                    x -> Functional.layerNorm(x[0], eps, x[1], x[2], x[3], x[4]), inputs, cotangent);
+            double[][] expected = GradientCheck.gradients(
+                    x -> {
+                        Tensor moved = x[0].sub(x[0].mean(-1));
+                        Tensor normal =
+                                moved.mul(moved.square().mean(-1).add(eps).rsqrt());
+                        return normal.mul(x[1]).add(x[2]).mul(x[3]).add(x[4]);
+                    },
+                    GradientCheck.in(DType.F64, inputs),
+                    cotangent.to(DType.F64));
+            GradientCheck.assertClose("f32", actual, expected, 3e-6);
+            return null;
+        });
+    }
+
+    @Test
+    void longActivationsGoPieceByPiece() {
+        int n = 600_000;
+        for (Unary function : List.of(Unary.SILU, Unary.GELU_TANH, Unary.GELU)) {
+            Scope.run(() -> {
+                Tensor x = any(2, n / 2);
+                Tensor cotangent = GradientCheck.random(7, -1, 1, x.shape());
+                double[] whole = GradientCheck.gradients(y -> y[0].apply(function), new Tensor[] {x}, cotangent)[0];
+                for (int at = 0; at < n; at += 100_000) {
+                    double[] some = GradientCheck.gradients(
+                            y -> y[0].apply(function),
+                            new Tensor[] {x.reshape(n).slice(0, at, at + 100_000)},
+                            cotangent.reshape(n).slice(0, at, at + 100_000))[0];
+                    assertThat(Arrays.copyOfRange(whole, at, at + 100_000)).isEqualTo(some);
+                }
+                return null;
+            });
+        }
     }
 
     @Test

@@ -125,6 +125,21 @@ class TorchCpuRandomTest {
     }
 
     @Test
+    void howManyAreDrawnAtATimeDoesNotMatter() {
+        float[] together = new float[3000];
+        new TorchCpuRandom(9).rand(together);
+        TorchCpuRandom apart = new TorchCpuRandom(9);
+        int at = 0;
+        for (int n : new int[] {1, 0, 622, 1, 1, 623, 624, 625, 503}) {
+            float[] some = new float[n];
+            apart.rand(some);
+            assertThat(some).isEqualTo(Arrays.copyOfRange(together, at, at + n));
+            at += n;
+        }
+        assertThat(at).isEqualTo(together.length);
+    }
+
+    @Test
     void onlyTheLow32BitsOfTheSeedCount() {
         var values = new float[20];
         var others = new float[20];
