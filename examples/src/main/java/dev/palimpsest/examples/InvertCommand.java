@@ -89,6 +89,18 @@ final class InvertCommand implements Callable<Integer> {
     private @Nullable String aspect;
 
     @Option(
+            names = "--adopt-prompt",
+            paramLabel = "FILE",
+            description = "Learn nothing, but take this learned prompt, perhaps one of the original's.")
+    private @Nullable Path adoptedPrompt;
+
+    @Option(
+            names = "--adopt-lora",
+            paramLabel = "FILE",
+            description = "Learn nothing, but take these learned adapters, perhaps some of the original's.")
+    private @Nullable Path adoptedLora;
+
+    @Option(
             names = "--save-every",
             paramLabel = "N",
             description = "Save after every N updates; what is not saved is lost when the work is stopped.")
@@ -117,6 +129,8 @@ final class InvertCommand implements Callable<Integer> {
             throw new UserException("--prompt is empty; say what the picture shows");
         }
         LearningOptions.require("--save-every", saveEvery, 1);
+        LearningOptions.requireFile("--adopt-prompt", adoptedPrompt);
+        LearningOptions.requireFile("--adopt-lora", adoptedLora);
         RgbImage picture = ImageFiles.read(image);
         over(InvertOptions.defaults(), picture); // finds options that make no sense before a model is opened
         long start = System.nanoTime();
@@ -155,6 +169,10 @@ final class InvertCommand implements Callable<Integer> {
             }
         });
         return ExitCode.OK;
+    }
+
+    private boolean isAdopting() {
+        return adoptedPrompt != null || adoptedLora != null;
     }
 
     private InvertOptions over(InvertOptions model, RgbImage picture) {
@@ -202,7 +220,13 @@ final class InvertCommand implements Callable<Integer> {
     private Inversion invert(EditInfinity edit, RgbImage picture, InvertOptions o) {
         boolean fresh = !Files.exists(out.resolve(DESCRIPTION));
         try {
-            return edit.invert(picture.toBufferedImage(), prompt, o, out);
+            if (!isAdopting()) {
+                return edit.invert(picture.toBufferedImage(), prompt, o, out);
+            }
+            try (Inversion adopted = edit.adopt(picture.toBufferedImage(), prompt, o, adoptedPrompt, adoptedLora)) {
+                adopted.save(out);
+            }
+            return edit.open(out);
         } catch (IllegalArgumentException | CheckpointException e) {
             if (fresh && !Files.exists(out.resolve(CHECKPOINT))) {
                 discard(e);
@@ -252,8 +276,9 @@ final class InvertCommand implements Callable<Integer> {
                 g.writeStringProperty("prompt", prompt);
                 g.writeNumberProperty("seed", o.seed());
                 g.writeNumberProperty("seconds", seconds);
-                g.writeNumberProperty("prompt_updates", o.promptUpdates());
-                g.writeNumberProperty("lora_updates", o.adapterUpdates());
+                g.writeBooleanProperty("adopted", isAdopting());
+                g.writeNumberProperty("prompt_updates", isAdopting() ? 0 : o.promptUpdates());
+                g.writeNumberProperty("lora_updates", isAdopting() ? 0 : o.adapterUpdates());
                 g.writeArrayPropertyStart("updates"); // those that were made now
                 for (Update u : updates) {
                     g.writeStartObject();
@@ -272,6 +297,11 @@ final class InvertCommand implements Callable<Integer> {
         }
         previews.forEach(to::println);
         to.println(out);
+        if (isAdopting()) {
+            to.printf(Locale.ROOT, "what was learned elsewhere, adopted after %.1f s%n", seconds);
+            to.flush();
+            return;
+        }
         to.printf(
                 Locale.ROOT,
                 "%s of the prompt, %s of the adapters%s after %.1f s%n",

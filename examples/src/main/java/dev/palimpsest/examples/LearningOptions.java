@@ -174,9 +174,7 @@ final class LearningOptions {
     ///
     /// @throws UserException if one of them makes no sense
     InvertOptions over(InvertOptions model) {
-        if (loraStart != null && !Files.exists(loraStart)) {
-            throw new UserException("--lora-start: " + loraStart + " does not exist");
-        }
+        requireFile("--lora-start", loraStart);
         require("--prompt-updates", promptUpdates, 0);
         require("--lora-updates", loraUpdates, 0);
         require("--prompt-rows", promptRows, 1);
@@ -209,6 +207,15 @@ final class LearningOptions {
         if (value != null && value < least) {
             throw new UserException(
                     option + ": " + value + " must " + (least == 0 ? "not be negative" : "be at least " + least));
+        }
+    }
+
+    /// Checks that a file that is given is there.
+    ///
+    /// @throws UserException if it is not
+    static void requireFile(String option, @Nullable Path file) {
+        if (file != null && !Files.exists(file)) {
+            throw new UserException(option + ": " + file + " does not exist");
         }
     }
 

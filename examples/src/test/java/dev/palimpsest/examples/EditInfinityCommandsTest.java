@@ -42,6 +42,27 @@ class EditInfinityCommandsTest {
         }
     }
 
+    @ParameterizedTest(allowZeroInvocations = true)
+    @MethodSource("folders")
+    void whatTheOriginalHasLearnedIsAdoptedAndRewritten(InfinityRuns runs) {
+        for (JsonObject run : runs.of("invert")) {
+            Path inversion = folder.resolve("adopted").resolve(run.text("name"));
+            Path learned = runs.file(run.text("expected_inversion"));
+            var done = Cli.run(options(
+                    "invert",
+                    List.of("--model", runs.model(), "--image", runs.file(run.text("image"))),
+                    List.of("--prompt", run.text("prompt"), "--instruction", run.text("instruction")),
+                    List.of("--pixels", run.text("pn"), "--aspect", aspect(run), "--bias-mode", run.text("bias_mode")),
+                    List.of("--lora-alpha", run.object("stage2").number("alpha")),
+                    List.of("--adopt-prompt", learned, "--adopt-lora", learned, "--out", inversion)));
+            assertThat(done.code()).as(done.err()).isZero();
+            assertThat(done.out()).contains("adopted");
+            for (JsonObject rewrite : runs.of("rewrite")) {
+                rewrite(runs, rewrite, inversion);
+            }
+        }
+    }
+
     private void invert(InfinityRuns runs, JsonObject run, Path inversion) {
         JsonObject first = run.object("stage1");
         JsonObject second = run.object("stage2");

@@ -116,12 +116,17 @@ class EditInfinityMistakesTest {
                         "--lora-start: " + folder.resolve("absent") + " does not exist",
                         "--lora-start",
                         folder.resolve("absent")),
+                invert("--adopt-lora: " + folder.resolve("absent"), "--adopt-lora", folder.resolve("absent")),
                 invert("neither original nor editinfinity", "--bias-mode", "none")));
         if (Cli.shared(MODEL).isPresent()) {
             tests.addAll(List.of(
                     invert("is not empty and holds no inversion", "--out", full),
                     invert("is an inversion of format 7", "--out", other),
                     invert("is not valid JSON", "--out", broken),
+                    invert(
+                            "holds no learned prompt",
+                            "--adopt-prompt",
+                            Cli.requireShared(MODEL + "/example/lora_init.safetensors")),
                     invert("512", "--prompt", "many words ".repeat(400)),
                     invert("file: ", "--lora-start", file),
                     invert(
