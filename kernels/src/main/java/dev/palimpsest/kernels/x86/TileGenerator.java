@@ -5,6 +5,7 @@ import static dev.palimpsest.kernels.x86.Gpr.R11;
 import static dev.palimpsest.kernels.x86.Gpr.R12;
 import static dev.palimpsest.kernels.x86.Gpr.R13;
 import static dev.palimpsest.kernels.x86.Gpr.R14;
+import static dev.palimpsest.kernels.x86.Gpr.R15;
 import static dev.palimpsest.kernels.x86.Gpr.R8;
 import static dev.palimpsest.kernels.x86.Gpr.R9;
 import static dev.palimpsest.kernels.x86.Gpr.RAX;
@@ -59,8 +60,12 @@ final class TileGenerator {
     static final int ADD = 48;
     /// Number of tiles, at least 1.
     static final int TILES = 56;
-    /// Address of one factor for each column that what is added gets; only for scaled kernels.
+    /// Address of one factor for each column that what is added gets; this and the next two for scaled kernels only.
     static final int SCALES = 64;
+    /// Distance in bytes of the factors of the next units.
+    static final int SCALES_STRIDE = 80;
+    /// How many times `UNITS` units follow each other, each with factors of their own.
+    static final int GROUPS = 88;
     /// Address of what is needed next, to be brought into the cache meanwhile.
     static final int NEXT = 72;
 
@@ -105,7 +110,7 @@ final class TileGenerator {
     }
 
     private byte[] program() {
-        Gpr[] saved = {RBX, RBP, R12, R13, R14};
+        Gpr[] saved = {RBX, RBP, R12, R13, R14, R15};
         for (Gpr r : saved) {
             a.push(r);
         }
@@ -120,9 +125,14 @@ final class TileGenerator {
         Label nextTile = new Label();
         a.bind(nextTile);
         formAddresses();
-        begin();
-        multiply();
-        finish();
+        if (tile.scaled) {
+            groups();
+        } else {
+            begin();
+            multiply();
+            joinChains();
+            forEachSum((sum, place) -> a.vmovups(place, sum));
+        }
         a.add(RDX, tile.rows * rowBytes());
         a.imul(R11, R10, tile.rows);
         a.add(R9, R11);
@@ -177,19 +187,49 @@ final class TileGenerator {
     private void begin() {
         Label zero = new Label();
         Label begun = new Label();
-        if (!tile.scaled) {
-            a.mov(R11, at(RDI, ADD));
-            a.test(R11, R11);
-            a.j(Condition.E, zero);
-            forEachSum((sum, place) -> a.vmovups(sum, place));
-            a.jmp(begun);
-        }
+        a.mov(R11, at(RDI, ADD));
+        a.test(R11, R11);
+        a.j(Condition.E, zero);
+        forEachSum((sum, place) -> a.vmovups(sum, place));
+        a.jmp(begun);
         a.bind(zero);
         forEachSum((sum, place) -> a.vpxord(sum, sum, sum));
         a.bind(begun);
         for (int i = tile.rows * tile.vectors; i < firstPanelRegister; i++) {
             a.vpxord(zmm(i), zmm(i), zmm(i));
         }
+    }
+
+    /// Every group begins with zeros; its sums are scaled when they are added to those in memory.
+    private void groups() {
+        Label add = new Label();
+        Label nextGroup = new Label();
+        a.mov(R11, at(RDI, ADD));
+        a.test(R11, R11);
+        a.j(Condition.NE, add);
+        a.vpxord(zmm(0), zmm(0), zmm(0));
+        forEachSum((sum, place) -> a.vmovups(place, zmm(0)));
+        a.bind(add);
+        a.mov(R11, at(RDI, GROUPS));
+        a.mov(R15, at(RDI, SCALES));
+        a.bind(nextGroup);
+        a.mov(RCX, at(RDI, UNITS));
+        for (int i = 0; i < firstPanelRegister; i++) {
+            a.vpxord(zmm(i), zmm(i), zmm(i));
+        }
+        multiply();
+        joinChains();
+        for (int j = 0; j < tile.vectors; j++) {
+            a.vmovups(panelRegister(j), at(R15, j * 64));
+        }
+        forEachSum((sum, place) -> {
+            // sum * scale + what is there
+            a.vfmadd213ps(sum, panelRegister(sum.number() % tile.vectors), place);
+            a.vmovups(place, sum);
+        });
+        a.add(R15, at(RDI, SCALES_STRIDE));
+        a.dec(R11);
+        a.j(Condition.NE, nextGroup);
     }
 
     /// Adds up the chains of every sum.
@@ -205,35 +245,6 @@ final class TileGenerator {
                 }
             }
         }
-    }
-
-    private void finish() {
-        joinChains();
-        if (!tile.scaled) {
-            forEachSum((sum, place) -> a.vmovups(place, sum));
-            return;
-        }
-        a.mov(R11, at(RDI, SCALES));
-        for (int j = 0; j < tile.vectors; j++) {
-            a.vmovups(panelRegister(j), at(R11, j * 64));
-        }
-        Label first = new Label();
-        Label end = new Label();
-        a.mov(R11, at(RDI, ADD));
-        a.test(R11, R11);
-        a.j(Condition.E, first);
-        forEachSum((sum, place) -> {
-            // sum * scale + what is there
-            a.vfmadd213ps(sum, panelRegister(sum.number() % tile.vectors), place);
-            a.vmovups(place, sum);
-        });
-        a.jmp(end);
-        a.bind(first);
-        forEachSum((sum, place) -> {
-            a.vmulps(sum, sum, panelRegister(sum.number() % tile.vectors));
-            a.vmovups(place, sum);
-        });
-        a.bind(end);
     }
 
     private interface ForSum {

@@ -44,6 +44,9 @@ final class X86Matmul {
     /// Panels of a task at most, each of which needs sums of its own while the inner dimension runs in blocks.
     private static final int TASK_PANELS = 16;
 
+    /// How far ahead a panel is fetched that is used once only.
+    private static final int AHEAD = 8 * 1024;
+
     /// Tasks for each thread, so that threads which start late or run slowly do not hold up the others.
     private static final int TASKS = 6;
 
@@ -266,13 +269,12 @@ final class X86Matmul {
             return packed == null || packed.groupSize() == 0 ? null : packed.quantized();
         }
 
-        /// Length of the blocks of the inner dimension: equal blocks whose rows have about [#BLOCK] bytes, or groups.
+        /// Length of the blocks of the inner dimension: equal blocks of whole groups whose rows have about [#BLOCK]
+        /// bytes.
         private int blockK() {
-            if (packed != null && packed.groupSize() > 0) {
-                return packed.groupSize();
-            }
+            int unit = packed == null || packed.groupSize() == 0 ? 16 : packed.groupSize();
             int blocks = Math.ceilDiv(k * type.activationBytes(), BLOCK);
-            return blocks <= 1 ? Math.max(k, 1) : Math.ceilDiv(Math.ceilDiv(k, blocks), 16) * 16;
+            return blocks <= 1 ? Math.max(k, 1) : Math.ceilDiv(Math.ceilDiv(k, blocks), unit) * unit;
         }
 
         /// Multiplies some rows, whose first is `row`, with all columns.
@@ -342,9 +344,11 @@ final class X86Matmul {
                 tileRows = Math.ceilDiv(rows, tiles);
                 smallTiles = tiles * tileRows - rows;
                 largeTiles = tiles - smallTiles;
-                // while a panel is used by all tiles but the first, which fetched it, the next one is on its way
+                // A single tile fetches what it reads itself a little later, across the pages at which the processor's
+                // own
+                // prefetching stops; several tiles together fetch the next panel while they use this one.
                 int lines = 4 * TileGenerator.VECTORS / (type.widens() ? type.weights() : 1);
-                prefetches = tiles == 1 ? 0 : Math.clamp(Math.ceilDiv(lines, largeTiles), 1, 4);
+                prefetches = tiles == 1 ? lines : Math.clamp(Math.ceilDiv(lines, largeTiles), 1, 4);
             }
 
             void run(int from, int to, Workspace workspace) {
@@ -356,12 +360,9 @@ final class X86Matmul {
                 for (int fromK = 0; fromK < k || fromK == 0; fromK += blockK) {
                     int length = Math.min(blockK, k - fromK);
                     boolean last = fromK + length >= k;
-                    tile.set(TileGenerator.ADD, fromK == 0 ? 0 : 1)
-                            .set(TileGenerator.UNITS, wholeUnits(length))
-                            .set(TileGenerator.TAIL, type.widens() ? length % type.weights() : 0);
                     for (int panel = from; panel < to; panel++) {
                         MemorySegment at = single ? sums : sums.asSlice((panel - from) * sumBytes, sumBytes);
-                        multiply(panel, to - 1, fromK, at.address(), tile);
+                        multiply(panel, to - 1, fromK, length, at.address(), tile);
                         if (last) {
                             int column = panels.firstColumn() + panel * TileGenerator.COLUMNS;
                             finisher.write(at, row, rows, column, panels.columnsOf(panel), left, firstRow, finish);
@@ -376,19 +377,46 @@ final class X86Matmul {
             }
 
             /// One block of the inner dimension of all tiles.
-            private void multiply(int panel, int last, int fromK, long sums, Arguments tile) {
-                int vectors = panels.vectorsOf(panel);
+            private void multiply(int panel, int last, int fromK, int length, long sums, Arguments tile) {
                 Quantized scales = groupScales();
-                if (scales != null) {
-                    long group = fromK / scales.groupSize();
-                    long at = group * scales.columns() + (long) panel * TileGenerator.COLUMNS;
-                    tile.set(TileGenerator.SCALES, scales.scales().address() + 4 * at);
+                if (scales == null) {
+                    multiply(panel, last, fromK, length, sums, tile, false);
+                    return;
                 }
-                boolean scaled = scales != null;
+                int group = scales.groupSize();
+                tile.set(TileGenerator.SCALES_STRIDE, 4L * scales.columns());
+                int whole = length / group;
+                if (whole > 0) {
+                    setScales(scales, panel, fromK / group, tile.set(TileGenerator.GROUPS, whole));
+                    multiply(panel, last, fromK, group, sums, tile, true);
+                }
+                if (whole * group < length || length == 0) {
+                    int rest = fromK + whole * group;
+                    setScales(scales, panel, rest / group, tile.set(TileGenerator.GROUPS, 1));
+                    multiply(panel, last, rest, length - whole * group, sums, tile, true);
+                }
+            }
+
+            private static void setScales(Quantized scales, int panel, int group, Arguments tile) {
+                long at = (long) group * scales.columns() + (long) panel * TileGenerator.COLUMNS;
+                tile.set(TileGenerator.SCALES, scales.scales().address() + 4 * at);
+            }
+
+            /// The part of the inner dimension from `fromK` on.
+            ///
+            /// @param length of the part, or of each of several groups
+            private void multiply(
+                    int panel, int last, int fromK, int length, long sums, Arguments tile, boolean scaled) {
+                int vectors = panels.vectorsOf(panel);
+                tile.set(TileGenerator.ADD, fromK == 0 ? 0 : 1)
+                        .set(TileGenerator.UNITS, wholeUnits(length))
+                        .set(TileGenerator.TAIL, type.widens() ? length % type.weights() : 0);
                 long rowsAt = left.address() + (row - firstRow) * left.stride() + (long) fromK * type.activationBytes();
                 long unit = (long) fromK / type.weights();
+                boolean alone = largeTiles + smallTiles == 1;
+                long next = alone ? panels.address(panel) + AHEAD : panels.address(Math.min(panel + 1, last));
                 tile.set(TileGenerator.PANEL, panels.address(panel) + unit * vectors * 64)
-                        .set(TileGenerator.NEXT, panels.address(Math.min(panel + 1, last)) + unit * vectors * 64)
+                        .set(TileGenerator.NEXT, next + unit * vectors * 64)
                         .set(TileGenerator.ROWS, rowsAt)
                         .set(TileGenerator.SUMS, sums)
                         .set(TileGenerator.TILES, largeTiles)
