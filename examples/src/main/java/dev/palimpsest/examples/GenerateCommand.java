@@ -7,6 +7,7 @@ import dev.palimpsest.models.infinity.PictureSize;
 import dev.palimpsest.models.infinity.ScaleSchedule;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
@@ -145,22 +146,18 @@ final class GenerateCommand implements Callable<Integer> {
     }
 
     private void report(GenerationOutput output, RgbImage picture, GenerateOptions o, double loaded, double seconds) {
-        long memory = ProcessMemory.peakBytes();
         PrintWriter out = spec.commandLine().getOut();
         if (options.json) {
             JsonOutput.write(out, g -> {
                 output.report(g, picture, seconds);
                 g.writeNumberProperty("load_seconds", loaded);
-                g.writeNumberProperty("peak_bytes", memory);
+                g.writeNumberProperty("peak_bytes", ProcessMemory.peakBytes());
                 g.writeNumberProperty("seed", o.seed());
                 g.writeStringProperty("prompt", prompt);
             });
         } else {
-            output.report(out, picture, seconds);
-            out.printf(
-                    "%.1f s to open the model%s%n",
-                    loaded, memory == 0 ? "" : "; memory at most " + Text.bytes(memory) + " with mapped weights");
-            out.flush();
+            String opening = String.format(Locale.ROOT, ", %.1f s of them to open the model", loaded);
+            output.report(out, picture, seconds, opening + ProcessMemory.text());
         }
     }
 

@@ -108,10 +108,12 @@ final class GenerationOutput implements AutoCloseable {
     }
 
     /// Says where everything is.
-    void report(PrintWriter out, RgbImage picture, double seconds) {
+    ///
+    /// @param more what else there is to say of the work, behind a comma
+    void report(PrintWriter out, RgbImage picture, double seconds, String more) {
         previews.forEach(out::println);
         out.println(file);
-        out.printf("%s after %.1f s%n", picture, seconds);
+        out.printf(Locale.ROOT, "%s after %.1f s%s%n", picture, seconds, more);
         out.flush();
     }
 

@@ -276,6 +276,7 @@ final class InvertCommand implements Callable<Integer> {
                 g.writeStringProperty("prompt", prompt);
                 g.writeNumberProperty("seed", o.seed());
                 g.writeNumberProperty("seconds", seconds);
+                g.writeNumberProperty("peak_bytes", ProcessMemory.peakBytes());
                 g.writeBooleanProperty("adopted", isAdopting());
                 g.writeNumberProperty("prompt_updates", isAdopting() ? 0 : o.promptUpdates());
                 g.writeNumberProperty("lora_updates", isAdopting() ? 0 : o.adapterUpdates());
@@ -304,7 +305,7 @@ final class InvertCommand implements Callable<Integer> {
         }
         to.printf(
                 Locale.ROOT,
-                "%s of the prompt, %s of the adapters%s after %.1f s%n",
+                "%s of the prompt, %s of the adapters%s after %.1f s%s%n",
                 Text.count(o.promptUpdates(), "update"),
                 Text.count(o.adapterUpdates(), "update"),
                 updates.isEmpty()
@@ -313,7 +314,8 @@ final class InvertCommand implements Callable<Integer> {
                                 Locale.ROOT,
                                 ", last loss %.4f,",
                                 updates.getLast().loss()),
-                seconds);
+                seconds,
+                ProcessMemory.text());
         to.flush();
     }
 

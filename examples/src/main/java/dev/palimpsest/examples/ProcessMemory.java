@@ -12,8 +12,7 @@ final class ProcessMemory {
     private ProcessMemory() {}
 
     /// The largest resident size so far in bytes, 0 where the system does not tell. Weights that are mapped count as
-    /// far
-    /// as they have been read; the system can take their memory back at any time.
+    /// far as they have been read; the system can take their memory back at any time.
     static long peakBytes() {
         if (!Files.isReadable(STATUS)) {
             return 0;
@@ -28,5 +27,11 @@ final class ProcessMemory {
         } catch (IOException e) {
             return 0;
         }
+    }
+
+    /// The largest resident size so far for people, behind a comma; empty where the system does not tell.
+    static String text() {
+        long bytes = peakBytes();
+        return bytes == 0 ? "" : ", memory at most " + Text.bytes(bytes) + " with mapped weights";
     }
 }

@@ -353,6 +353,7 @@ final class RewriteCommand implements Callable<Integer> {
         if (options.json) {
             JsonOutput.write(out, g -> {
                 output.report(g, picture, seconds);
+                g.writeNumberProperty("peak_bytes", ProcessMemory.peakBytes());
                 g.writeNumberProperty("seed", o.generation().seed());
                 g.writeStringProperty("prompt", prompt);
                 g.writeArrayPropertyStart("masks");
@@ -361,7 +362,7 @@ final class RewriteCommand implements Callable<Integer> {
             });
         } else {
             shown.forEach(out::println);
-            output.report(out, picture, seconds);
+            output.report(out, picture, seconds, ProcessMemory.text());
         }
     }
 
