@@ -1,12 +1,15 @@
 package dev.palimpsest.tensor;
 
 import dev.palimpsest.kernels.Activation;
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.KeyRanges;
+import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Shape;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// The larger building blocks of neural networks as functions, each one fused kernel call.
@@ -65,7 +68,40 @@ public final class Functional {
     /// @return `(N, O, T', H', W')`, channels innermost in memory
     public static Tensor convolution(
             Convolution geometry, Tensor x, Tensor weight, @Nullable Tensor bias, @Nullable Tensor residual) {
-        return new NnOps.Convolve(geometry).apply(x, weight, bias, residual);
+        return new NnOps.Convolve(geometry, null).apply(x, weight, bias, residual);
+    }
+
+    /// The same with a weight that the kernels in force have packed, in the arithmetic that it was packed for. It has
+    /// no gradient.
+    ///
+    /// @param packed `(O, C, kT, kH, kW)`
+    public static Tensor convolution(
+            Convolution geometry, Tensor x, PackedFilter packed, @Nullable Tensor bias, @Nullable Tensor residual) {
+        return new NnOps.Convolve(geometry.in(packed.arithmetic()), packed).apply(x, null, bias, residual);
+    }
+
+    /// Convolution with a 3x3 kernel of pictures of which every row and column is taken twice, padded by one zero on
+    /// every side, in less than half of the multiplications.
+    ///
+    /// @param x `(N, C, T, H, W)`
+    /// @param weight `(O, C, 1, 3, 3)`
+    /// @param bias `(O)`
+    /// @return `(N, O, T, 2H, 2W)`, channels innermost in memory
+    public static Tensor doubledConvolution(Tensor x, Tensor weight, @Nullable Tensor bias) {
+        return new DoubledConvolve(Arithmetic.F32, null).apply(x, weight, bias);
+    }
+
+    /// The same with the kernels that [#doubledKernels] makes, packed in their order.
+    public static Tensor doubledConvolution(Tensor x, Tensor weight, List<PackedFilter> packed, @Nullable Tensor bias) {
+        return new DoubledConvolve(packed.getFirst().arithmetic(), packed).apply(x, weight, bias);
+    }
+
+    /// The four kernels with which [#doubledConvolution] convolves.
+    ///
+    /// @param weight `(O, C, 1, 3, 3)`
+    /// @return each `(O, C, 1, 2, 2)`, f32
+    public static List<Tensor> doubledKernels(Tensor weight) {
+        return DoubledConvolve.folded(weight);
     }
 
     /// Scaled dot-product attention of packed sequences, `softmax(scale q k^T) v` per head over the visible keys.

@@ -11,6 +11,7 @@ import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.KeyRanges;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Shape;
@@ -124,7 +125,10 @@ final class NnOps {
     }
 
     /// Inputs: x, weight, bias, residual.
-    record Convolve(Convolution geometry) implements Op {
+    ///
+    /// @param packed what to convolve with in place of the weight, if anything; then the weight may be absent unless a
+    ///     gradient is wanted
+    record Convolve(Convolution geometry, @Nullable PackedFilter packed) implements Op {
         @Override
         public String name() {
             return "convolution";
@@ -133,13 +137,18 @@ final class NnOps {
         @Override
         public Tensor forward(@Nullable Tensor[] inputs) {
             Tensor x = input(inputs, 0);
-            Tensor weight = input(inputs, 1);
-            Shape to = geometry.outputShape(x.shape(), weight.shape()); // (N, O, T, H, W)
+            Shape to = geometry.outputShape(
+                    x.shape(), packed == null ? input(inputs, 1).shape() : packed.shape()); // (N, O, T, H, W)
             // Channels innermost: the layout in which the next convolution reads fastest.
             Tensor out = output(DType.F32, Shape.of(to.dim(0), to.dim(2), to.dim(3), to.dim(4), to.dim(1)))
                     .permute(0, 4, 1, 2, 3);
             Epilogue epilogue = new Epilogue(learned(inputs, 2), Activation.NONE, null, stretched(inputs, 3, to));
-            Backend.kernels().convolution(geometry, x.array(), weight.array(), out.array(), epilogue);
+            if (packed == null) {
+                Backend.kernels()
+                        .convolution(geometry, x.array(), input(inputs, 1).array(), out.array(), epilogue);
+            } else {
+                Backend.kernels().convolution(geometry, x.array(), packed, out.array(), epilogue);
+            }
             return out;
         }
 

@@ -1,6 +1,8 @@
 package dev.palimpsest.kernels.vector;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.BFloat16;
@@ -8,6 +10,7 @@ import dev.palimpsest.kernels.NdArray;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 
 /// Brings the weight of a convolution into panels, and elements of patches and panels into the form that micro-kernels
@@ -153,5 +156,18 @@ final class FilterPacking {
 
     private static int rounded(MemorySegment x, long at) {
         return BFloat16.fromFloat(Float.intBitsToFloat(x.get(JAVA_INT, at))) & 0xffff;
+    }
+
+    /// Rounds `n` floats to bf16 behind each other.
+    static void narrow(MemorySegment from, long at, MemorySegment to, long toAt, int n) {
+        int i = 0;
+        for (; i <= n - LANES; i += LANES) {
+            ShortVector rounded = Simd.toBFloat16(Simd.load(from, at + i * 4L));
+            Simd.store(rounded, to, toAt + i * 2L);
+        }
+        for (; i < n; i++) {
+            short rounded = BFloat16.fromFloat(from.get(JAVA_FLOAT_UNALIGNED, at + i * 4L));
+            to.set(JAVA_SHORT_UNALIGNED, toAt + i * 2L, rounded);
+        }
     }
 }

@@ -147,7 +147,7 @@ public final class ImplicitGemm {
             }
             lines = Math.ceilDiv(outH, Math.ceilDiv(outH, l));
             span = s;
-            this.input = new InputLines(op, layout, channelsLast(input), lines, span, tiles.rows());
+            this.input = new InputLines(op, layout, channelsLast(input), lines, span, tiles);
         }
 
         void run() {
@@ -212,6 +212,7 @@ public final class ImplicitGemm {
             private final int first;
             private final InputLines.Window window;
             private final PatchTiles.Lines sums;
+            private final long[] at = new long[layout.stretches()];
 
             /// @param frame of all samples
             /// @param column first column of the output
@@ -233,24 +234,30 @@ public final class ImplicitGemm {
                     sums.place(l, ((long) frame * outH + line + l) * outW + column);
                 }
                 int stretches = layout.stretches();
+                int atOnce = Math.min(stretches, tiles.stretchesAtOnce(layout.stretchUnits()));
                 for (int panel = begin; panel < end; panel++) {
                     int outColumn = (first + panel) * tiles.columns();
                     int outColumns = Math.min(tiles.columns(), outputs - outColumn);
                     int width = tiles.widthFor(outColumns);
-                    for (int s = 0; s < stretches; s++) {
+                    for (int s = 0; s < stretches; s += atOnce) {
+                        int count = Math.min(atOnce, stretches - s);
                         long panelAt = panelBytes * panel + 4L * width * s * layout.stretchUnits();
                         for (int l = 0; l < height; l++) {
+                            for (int i = 0; i < count; i++) {
+                                at[i] = window.at(l, s + i);
+                            }
                             sums.add(
                                     l,
                                     window.memory(),
-                                    window.at(l, s),
+                                    at,
+                                    count,
                                     window.stride(),
                                     memory,
                                     panelAt,
                                     width,
                                     layout.stretchUnits(),
                                     s == 0,
-                                    s == stretches - 1,
+                                    s + count == stretches,
                                     outColumn,
                                     outColumns);
                         }

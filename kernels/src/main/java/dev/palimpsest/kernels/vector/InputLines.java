@@ -1,25 +1,21 @@
 package dev.palimpsest.kernels.vector;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
-
 import dev.palimpsest.kernels.Arithmetic;
-import dev.palimpsest.kernels.BFloat16;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.NdArray;
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.ShortVector;
 
 /// The input of a convolution, line by line in the form that micro-kernels read, see [ImplicitGemm].
 final class InputLines {
-    private static final int LANES = Simd.LANES;
-
     private final Convolution op;
+    private final PatchTiles tiles;
     private final PatchLayout layout;
     private final NdArray input; // (N, T, H, W, C)
     private final int lines;
     private final int span;
+
+    /// Positions behind the last one of a line that may be read.
     private final int overhang;
 
     /// Whether positions may lie in the input as they would in a copy.
@@ -28,14 +24,15 @@ final class InputLines {
     /// @param input `(N, T, H, W, C)`
     /// @param lines of the output that are computed at a time, at most
     /// @param span columns of the output that are computed at a time, at most
-    /// @param overhang positions behind the last one of a line that may be read
-    InputLines(Convolution op, PatchLayout layout, NdArray input, int lines, int span, int overhang) {
+    /// @param tiles what reads the lines
+    InputLines(Convolution op, PatchLayout layout, NdArray input, int lines, int span, PatchTiles tiles) {
         this.op = op;
+        this.tiles = tiles;
         this.layout = layout;
         this.input = input;
         this.lines = lines;
         this.span = span;
-        this.overhang = overhang;
+        overhang = tiles.rows();
         asCopied = !layout.folded()
                 && op.arithmetic() == Arithmetic.F32
                 && input.dtype() == DType.F32
@@ -205,7 +202,7 @@ final class InputLines {
         }
 
         private long stagedBytes() {
-            return 4L * (columns * layout.depth() + LANES);
+            return 4L * (columns * layout.depth() + Simd.LANES);
         }
 
         /// Copies a line of the input.
@@ -232,12 +229,13 @@ final class InputLines {
                 copy.asSlice(at, begin * position).fill((byte) 0);
                 copy.asSlice(at + end * position, (columns - end) * position).fill((byte) 0);
                 if (begin < end) {
-                    narrow(
+                    tiles.narrow(
                             input.memory(),
                             4 * inputAt(frame, line, column + begin),
                             copy,
                             at + begin * position,
-                            (end - begin) * layout.depth());
+                            (end - begin) * layout.depth(),
+                            workspace);
                 }
                 return;
             }
@@ -253,7 +251,7 @@ final class InputLines {
         private void finish(MemorySegment staged, long stagedAt, long at) {
             int n = columns * layout.depth();
             if (layout.unit() > 1) {
-                narrow(staged, stagedAt, copy, at, n);
+                tiles.narrow(staged, stagedAt, copy, at, n, workspace);
             } else if (op.arithmetic() == Arithmetic.BF16) {
                 FilterPacking.round(copy, at, n);
             }
@@ -295,19 +293,6 @@ final class InputLines {
             for (int c = begin; c < end; c++) {
                 Packing.zero(to, toAt + c * toStride, layout.channels());
             }
-        }
-    }
-
-    /// Rounds `n` floats to bf16 behind each other.
-    private static void narrow(MemorySegment from, long at, MemorySegment to, long toAt, int n) {
-        int i = 0;
-        for (; i <= n - LANES; i += LANES) {
-            ShortVector rounded = Simd.toBFloat16(Simd.load(from, at + i * 4L));
-            Simd.store(rounded, to, toAt + i * 2L);
-        }
-        for (; i < n; i++) {
-            short rounded = BFloat16.fromFloat(from.get(JAVA_FLOAT_UNALIGNED, at + i * 4L));
-            to.set(JAVA_SHORT_UNALIGNED, toAt + i * 2L, rounded);
         }
     }
 }

@@ -25,6 +25,18 @@ public interface PatchTiles {
     /// Rows of the largest tile.
     int rows();
 
+    /// How many neighbouring stretches of a patch are best multiplied in one call, at least 1.
+    ///
+    /// @param units length of a stretch
+    int stretchesAtOnce(int units);
+
+    /// Rounds `n` floats at byte `at` to bf16 behind each other, the elements of units of 2.
+    ///
+    /// @param workspace the task's own
+    default void narrow(MemorySegment from, long at, MemorySegment to, long toAt, int n, Workspace workspace) {
+        FilterPacking.narrow(from, at, to, toAt, n);
+    }
+
     /// What the tiles of one convolution are written to.
     ///
     /// @param rows the output, `(..., O)`
@@ -44,15 +56,17 @@ public interface PatchTiles {
         /// Says where a line goes: its first row in the output.
         void place(int line, long row);
 
-        /// Adds one stretch of the patches of a line times the same stretch of a panel.
+        /// Adds some stretches of the patches of a line times the same stretches of a panel.
         ///
         /// @param line which
         /// @param a memory of the patches
-        /// @param aAt byte at which the stretch of the first patch begins, that of the next one `aStride` further
+        /// @param aAt for each stretch the byte at which that of the first patch begins, that of the next one
+        ///     `aStride` further
+        /// @param count how many stretches
         /// @param panels memory of the panel
-        /// @param panelAt byte at which the stretch begins in the panel
+        /// @param panelAt byte at which the stretches begin in the panel, behind each other
         /// @param width columns of the panel
-        /// @param units length of the stretch
+        /// @param units length of a stretch
         /// @param first whether sums begin with zero
         /// @param last whether they are then complete and go to the output
         /// @param column column of the output with which the panel begins
@@ -60,7 +74,8 @@ public interface PatchTiles {
         void add(
                 int line,
                 MemorySegment a,
-                long aAt,
+                long[] aAt,
+                int count,
                 long aStride,
                 MemorySegment panels,
                 long panelAt,

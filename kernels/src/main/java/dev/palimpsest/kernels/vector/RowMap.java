@@ -64,4 +64,13 @@ public final class RowMap {
     public long evenStride() {
         return axes == 0 ? 0 : axes == 1 ? strides[0] : -1;
     }
+
+    /// The distance of the `count` neighbouring rows from `first` on, or -1 if it varies.
+    public long evenStride(long first, int count) {
+        int last = axes - 1;
+        if (axes <= 1) {
+            return evenStride();
+        }
+        return first % extents[last] + count <= extents[last] ? strides[last] : -1;
+    }
 }

@@ -131,7 +131,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void convolution(Convolution op, NdArray input, PackedFilter weight, NdArray out, Epilogue epilogue) {
-        if (!(weight instanceof PanelFilter filter)) {
+        if (!(weight instanceof PanelFilter filter && filter.provider().equals(name()))) {
             throw Checks.foreign(name(), weight);
         }
         Checks.convolution(op, input, weight, out, epilogue);

@@ -10,6 +10,9 @@ import java.util.Arrays;
 ///
 /// They multiply floats; [Arithmetic#BF16] means that those are rounded beforehand, which makes nothing faster.
 final class VectorPatchTiles implements PatchTiles {
+    /// Bytes of a panel that stay in the second-level cache beside everything else.
+    private static final int PANEL = 300 * 1024;
+
     private final Tiles tiles;
 
     VectorPatchTiles(Tiles tiles) {
@@ -39,6 +42,11 @@ final class VectorPatchTiles implements PatchTiles {
     @Override
     public int rows() {
         return tiles.rows();
+    }
+
+    @Override
+    public int stretchesAtOnce(int units) {
+        return Math.max(1, PANEL / Math.max(1, 4 * units * columns()));
     }
 
     @Override
@@ -72,7 +80,8 @@ final class VectorPatchTiles implements PatchTiles {
         public void add(
                 int line,
                 MemorySegment a,
-                long aAt,
+                long[] aAt,
+                int count,
                 long aStride,
                 MemorySegment panels,
                 long panelAt,
@@ -92,8 +101,11 @@ final class VectorPatchTiles implements PatchTiles {
                 if (first) {
                     Arrays.fill(tile, 0, tileRows * width, 0f);
                 }
-                tiles.outer(tileRows, width)
-                        .accumulate(a, aAt + aStride * from, aStride, panels, panelAt, 4L * width, tile, units);
+                Tile kernel = tiles.outer(tileRows, width);
+                for (int s = 0; s < count; s++) {
+                    long bAt = panelAt + 4L * width * units * s;
+                    kernel.accumulate(a, aAt[s] + aStride * from, aStride, panels, bAt, 4L * width, tile, units);
+                }
                 if (last) {
                     writer.write(tile, width, where, line * length + from, rows, column, columns);
                 }

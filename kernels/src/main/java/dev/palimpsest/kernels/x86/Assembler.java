@@ -247,6 +247,11 @@ final class Assembler extends Encoder {
         general32(0x0F, 0x18, 2, s);
     }
 
+    /// Asks for a cache line to be brought into all levels of the cache, to be written.
+    void prefetchw(Memory s) {
+        general32(0x0F, 0x0D, 1, s);
+    }
+
     // ---- masks
 
     /// Moves the low 16 bits of a register to a mask.

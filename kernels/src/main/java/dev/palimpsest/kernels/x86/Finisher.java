@@ -35,9 +35,9 @@ final class Finisher {
             return memory.address() + 4 * (rows.at(row) + column * step);
         }
 
-        /// Distance of rows in bytes; meaningful if they are even.
-        long stride() {
-            return 4 * rows.evenStride();
+        /// Distance of some neighbouring rows in bytes, negative if it varies.
+        long stride(long first, int count) {
+            return 4 * rows.evenStride(first, count);
         }
 
         Along along() {
@@ -58,6 +58,22 @@ final class Finisher {
         NdArray b = epilogue.bias();
         bias = b == null ? 0 : b.memory().address() + b.byteOffset();
         dense = this.out.step == 1 && (gate == null || gate.step <= 1) && (residual == null || residual.step <= 1);
+    }
+
+    /// Tells a micro-kernel over patches which places some rows will go to, if these are easy to tell.
+    ///
+    /// @param row first row of the output
+    /// @param rows how many
+    /// @param column first column of the output
+    void announce(int row, int rows, int column, Arguments tile) {
+        long stride = out.stride(row, rows);
+        if (dense && stride >= 0) {
+            tile.set(TileGenerator.OUT, out.address(row, column)).set(TileGenerator.OUT_STRIDE, stride);
+        }
+        if (dense && residual != null && residual.step == 1 && residual.stride(row, rows) >= 0) {
+            tile.set(TileGenerator.RESIDUAL, residual.address(row, column))
+                    .set(TileGenerator.RESIDUAL_STRIDE, residual.stride(row, rows));
+        }
     }
 
     /// Finishes and writes some rows of a panel.
@@ -107,16 +123,14 @@ final class Finisher {
                 activation,
                 gate == null ? Along.ABSENT : gate.along(),
                 residual == null ? Along.ABSENT : residual.along()));
-        arguments.set(FinishGenerator.OUT_STRIDE, out.stride());
-        if (gate != null) {
-            arguments.set(FinishGenerator.GATE_STRIDE, gate.stride());
-        }
-        if (residual != null) {
-            arguments.set(FinishGenerator.RESIDUAL_STRIDE, residual.stride());
-        }
-        boolean even = out.rows.evenStride() >= 0
-                && (gate == null || gate.rows.evenStride() >= 0)
-                && (residual == null || residual.rows.evenStride() >= 0);
+        long outStride = out.stride(row, rows);
+        long gateStride = gate == null ? 0 : gate.stride(row, rows);
+        long residualStride = residual == null ? 0 : residual.stride(row, rows);
+        arguments
+                .set(FinishGenerator.OUT_STRIDE, outStride)
+                .set(FinishGenerator.GATE_STRIDE, gateStride)
+                .set(FinishGenerator.RESIDUAL_STRIDE, residualStride);
+        boolean even = outStride >= 0 && gateStride >= 0 && residualStride >= 0;
         int atOnce = even ? rows : 1;
         arguments.set(FinishGenerator.ROWS, atOnce);
         for (int r = 0; r < rows; r += atOnce) {

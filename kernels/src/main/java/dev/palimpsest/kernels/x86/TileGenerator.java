@@ -21,6 +21,7 @@ import static dev.palimpsest.kernels.x86.Operand.Vec.zmm;
 import dev.palimpsest.kernels.x86.Assembler.Condition;
 import dev.palimpsest.kernels.x86.Operand.Memory;
 import dev.palimpsest.kernels.x86.Operand.Vec;
+import java.util.function.Consumer;
 
 /// Writes the micro-kernels of the matrix product: `sums (+)= rows * panel` for some tiles below each other.
 ///
@@ -68,6 +69,18 @@ final class TileGenerator {
     static final int GROUPS = 88;
     /// Address of what is needed next, to be brought into the cache meanwhile.
     static final int NEXT = 72;
+    /// Number of stretches, at least 1; only for patches, as the following.
+    static final int STRETCHES = 80;
+    /// Address of their offsets in bytes, 64 bits each: a row begins so far behind its address for each stretch.
+    static final int OFFSETS = 88;
+    /// Address of where the sums will go in the end, 0 if not yet: those places are brought into the cache meanwhile.
+    static final int OUT = 96;
+    /// Distance of its rows in bytes.
+    static final int OUT_STRIDE = 104;
+    /// Address of what will be added in the end, 0 for nothing.
+    static final int RESIDUAL = 112;
+    /// Distance of its rows in bytes.
+    static final int RESIDUAL_STRIDE = 120;
 
     /// Independent sums that keep the multipliers busy: two multiplications a cycle, each of which takes four.
     private static final int ENOUGH = 8;
@@ -92,7 +105,14 @@ final class TileGenerator {
     /// @param vectors of 16 columns: 1 or 2
     /// @param scaled whether what is added to the sums is first multiplied with the scale of its column
     /// @param prefetches lines to be brought into the cache every four units (those that are widened: four weights)
-    record Tile(TileType type, int rows, int vectors, boolean scaled, int prefetches) {}
+    /// @param patches whether a row consists of stretches, each `UNITS` long, that lie apart; a panel has them behind
+    ///     each other
+    record Tile(TileType type, int rows, int vectors, boolean scaled, int prefetches, boolean patches) {
+        /// One kernel over rows that are a single stretch.
+        Tile(TileType type, int rows, int vectors, boolean scaled, int prefetches) {
+            this(type, rows, vectors, scaled, prefetches, false);
+        }
+    }
 
     private TileGenerator(Tile tile) {
         this.tile = tile;
@@ -124,12 +144,18 @@ final class TileGenerator {
         }
         Label nextTile = new Label();
         a.bind(nextTile);
-        formAddresses();
+        a.mov(RSI, at(RDI, PANEL));
         if (tile.scaled) {
+            formAddresses();
             groups();
         } else {
             begin();
-            multiply();
+            if (tile.patches) {
+                stretches();
+            } else {
+                formAddresses();
+                multiply();
+            }
             joinChains();
             forEachSum((sum, place) -> a.vmovups(place, sum));
         }
@@ -162,13 +188,46 @@ final class TileGenerator {
         return zmm(firstPanelRegister + vector);
     }
 
+    /// All stretches of the rows, one after another.
+    private void stretches() {
+        fetch(OUT, OUT_STRIDE, a::prefetchw);
+        fetch(RESIDUAL, RESIDUAL_STRIDE, a::prefetcht0);
+        a.mov(R14, at(RDI, OFFSETS));
+        a.mov(R15, at(RDI, STRETCHES));
+        Label nextStretch = new Label();
+        a.bind(nextStretch);
+        formAddresses();
+        multiply();
+        a.add(R14, 8);
+        a.dec(R15);
+        a.j(Condition.NE, nextStretch);
+    }
+
+    /// Fetches what a tile touches of an array in the end, and moves on to the next tile's part.
+    private void fetch(int address, int stride, Consumer<Memory> prefetch) {
+        Label end = new Label();
+        a.mov(R11, at(RDI, address));
+        a.test(R11, R11);
+        a.j(Condition.E, end);
+        for (int i = 0; i < tile.rows; i++) {
+            for (int j = 0; j < tile.vectors; j++) {
+                prefetch.accept(at(R11, j * 64));
+            }
+            a.add(R11, at(RDI, stride));
+        }
+        a.mov(at(RDI, address), R11);
+        a.bind(end);
+    }
+
     private void formAddresses() {
         a.mov(RAX, R9);
+        if (tile.patches) {
+            a.add(RAX, at(R14));
+        }
         for (int i = 1; i < bases(); i++) {
             a.lea(BASES[i], at(BASES[i - 1], R10, 2, 0));
             a.add(BASES[i], R10);
         }
-        a.mov(RSI, at(RDI, PANEL));
         a.mov(RCX, at(RDI, UNITS));
     }
 

@@ -7,6 +7,7 @@ import dev.palimpsest.kernels.Attention;
 import dev.palimpsest.kernels.Binary;
 import dev.palimpsest.kernels.Checks;
 import dev.palimpsest.kernels.Convolution;
+import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.Kernels;
@@ -17,14 +18,18 @@ import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Reduction;
 import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Unary;
+import dev.palimpsest.kernels.vector.ImplicitGemm;
+import dev.palimpsest.kernels.vector.PanelFilter;
 import dev.palimpsest.kernels.vector.VectorKernels;
+import dev.palimpsest.kernels.vector.Workspace;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// The provider with machine code for matrix products, written at run time for this processor: AVX-512, bf16 and 8-bit
-/// integers where it has them. Everything else is [VectorKernels]'.
+/// The provider with machine code for matrix products and convolutions, written at run time for this processor:
+/// AVX-512, bf16 and 8-bit integers where it has them. Everything else is [VectorKernels]'.
 ///
 /// Machine code does not check addresses: that memory is alive is checked once at the start of an op, and arrays have
 /// been checked against their memory when they were made. It knows no objects either: fences keep the operands from
@@ -32,6 +37,9 @@ import org.jspecify.annotations.Nullable;
 public final class X86Kernels implements Kernels {
     private final VectorKernels vector;
     private final X86Matmul matmul;
+    private final Workspace.Pool patchMemory = new Workspace.Pool();
+    private final X86PatchTiles patches;
+    private final ImplicitGemm convolution;
 
     /// A provider with its threads.
     ///
@@ -40,11 +48,13 @@ public final class X86Kernels implements Kernels {
     public X86Kernels(Parallel parallel) {
         vector = new VectorKernels(parallel);
         matmul = new X86Matmul(MachineCode.kernels(), vector, parallel);
+        patches = new X86PatchTiles(MachineCode.kernels());
+        convolution = new ImplicitGemm(parallel, patchMemory, patches);
     }
 
     /// Bytes of native memory that the matrix kernels hold for operands that they convert or pack.
     public long workspaceBytes() {
-        return vector.workspaceBytes() + matmul.workspaceBytes();
+        return vector.workspaceBytes() + matmul.workspaceBytes() + patchMemory.bytes();
     }
 
     @Override
@@ -118,17 +128,64 @@ public final class X86Kernels implements Kernels {
 
     @Override
     public void convolution(Convolution op, NdArray input, NdArray weight, NdArray out, Epilogue epilogue) {
-        vector.convolution(op, input, weight, out, epilogue);
+        if (!patches.supports(op.arithmetic())) {
+            vector.convolution(op, input, weight, out, epilogue);
+            return;
+        }
+        Checks.convolution(op, input, weight, out, epilogue);
+        requireAlive("convolution", weight.memory());
+        try {
+            convolve(input, out, epilogue, dense -> convolution.run(op, input, weight, out, dense));
+        } finally {
+            Reference.reachabilityFence(weight);
+        }
     }
 
     @Override
     public PackedFilter packFilter(NdArray weight, Arithmetic arithmetic, Arena arena) {
-        return vector.packFilter(weight, arithmetic, arena);
+        Checks.packFilter(weight, arithmetic);
+        return patches.supports(arithmetic)
+                ? convolution.pack(weight, arithmetic, arena)
+                : vector.packFilter(weight, arithmetic, arena);
     }
 
     @Override
     public void convolution(Convolution op, NdArray input, PackedFilter weight, NdArray out, Epilogue epilogue) {
-        vector.convolution(op, input, weight, out, epilogue);
+        if (!(weight instanceof PanelFilter filter && filter.provider().equals(name()))) {
+            vector.convolution(op, input, weight, out, epilogue);
+            return;
+        }
+        Checks.convolution(op, input, weight, out, epilogue);
+        requireAlive("convolution", filter.panels());
+        try {
+            convolve(input, out, epilogue, dense -> convolution.run(op, input, filter, out, dense));
+        } finally {
+            Reference.reachabilityFence(weight);
+        }
+    }
+
+    /// Runs a convolution with an epilogue whose bias has no gaps.
+    private static void convolve(NdArray input, NdArray out, Epilogue epilogue, Consumer<Epilogue> body) {
+        requireAlive("convolution", input.memory());
+        requireAlive("convolution", out, epilogue);
+        NdArray bias = epilogue.bias();
+        try {
+            if (bias == null || bias.dim(0) <= 1 || bias.stride(0) == 1) {
+                body.accept(epilogue);
+                return;
+            }
+            try (Arena arena = Arena.ofShared()) {
+                NdArray dense = NdArray.of(arena.allocate(4L * bias.dim(0), 64), DType.F32, bias.shape());
+                for (int i = 0; i < bias.dim(0); i++) {
+                    dense.set(bias.get(i), i);
+                }
+                body.accept(new Epilogue(dense, epilogue.activation(), epilogue.gate(), epilogue.residual()));
+            }
+        } finally {
+            Reference.reachabilityFence(input);
+            Reference.reachabilityFence(out);
+            Reference.reachabilityFence(epilogue);
+        }
     }
 
     @Override

@@ -75,6 +75,7 @@ class AssemblerTest {
                 row("cpuid", "0fa2", a -> a.cpuid()),
                 row("xgetbv", "0f01d0", a -> a.xgetbv()),
                 row("prefetcht0 [rsi+512]", "0f188e00020000", a -> a.prefetcht0(at(RSI, 512))),
+                row("prefetchw [rsi+512]", "0f0d8e00020000", a -> a.prefetchw(at(RSI, 512))),
                 row("prefetcht0 [r8]", "410f1808", a -> a.prefetcht0(at(R8))),
                 row("prefetcht1 [rax+rcx*4]", "0f181488", a -> a.prefetcht1(at(RAX, RCX, 4, 0))),
                 row("kmovw k1, rax", "c5f892c8", a -> a.kmovw(1, RAX)),

@@ -354,7 +354,7 @@ public final class BsqVae extends Module {
         }
     }
 
-    /// Doubles rows and columns by repetition, then convolves.
+    /// Doubles rows and columns by repetition, and convolves what results.
     static final class Upsample extends Module implements Stage {
         private final Conv conv;
 
@@ -366,20 +366,7 @@ public final class BsqVae extends Module {
         /// @return `(B, C, 1, 2H, 2W)`
         @Override
         public Tensor forward(Tensor x) {
-            return observe(Scope.run(() -> conv.forward(repeated(x))));
-        }
-
-        /// Every pixel four times. A copy instead of an interpolation, because it keeps channels innermost.
-        private static Tensor repeated(Tensor x) {
-            int n = x.dim(0);
-            int c = x.dim(1);
-            int h = x.dim(3);
-            int w = x.dim(4);
-            return x.permute(0, 2, 3, 4, 1)
-                    .reshape(n, h, 1, w, 1, c)
-                    .expand(n, h, 2, w, 2, c)
-                    .reshape(n, 1, 2 * h, 2 * w, c)
-                    .permute(0, 4, 1, 2, 3); // (B, C, 1, 2H, 2W)
+            return observe(conv.forwardDoubled(x));
         }
     }
 }

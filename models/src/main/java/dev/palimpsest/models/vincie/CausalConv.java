@@ -1,12 +1,15 @@
 package dev.palimpsest.models.vincie;
 
 import dev.palimpsest.kernels.Convolution;
+import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.models.layers.Layers;
 import dev.palimpsest.tensor.Functional;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.nn.Module;
 import dev.palimpsest.tensor.nn.Observer;
+import dev.palimpsest.tensor.nn.PackedFilters;
+import dev.palimpsest.tensor.nn.PackedWeights;
 import dev.palimpsest.weights.WeightTree;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,13 +22,15 @@ import org.jspecify.annotations.Nullable;
 /// then stand in front of the next chunk instead of the repeated frame; see [CausalMemory].
 ///
 /// A single image meets its own copies at every time tap, so it is convolved in 2-D with the kernel summed over time,
-/// a third of the work. That sum is made anew each time and released at once. Kept, the sums would take as long as the
-/// model lives a third of its weights in f32 (325 MB for VINCIE's); made anew, they cost one pass over the weights,
-/// which is little beside a convolution that uses each of them at every pixel.
+/// a third of the work. That sum is made anew each time and released at once, at the cost of one pass over the
+/// weights, unless [PackedWeights] keep it: then all sums take a third of the model's weights in f32 (325 MB for
+/// VINCIE's) and the weights themselves are read only once.
 final class CausalConv extends Module {
     private final Convolution geometry;
     private final Tensor weight; // (O, C, kT, kH, kW)
     private final Tensor bias; // (O)
+    private final PackedFilters filter = new PackedFilters();
+    private final PackedFilters summed = new PackedFilters(w -> List.of(summedOverTime(w)));
 
     /// A convolution over a checkpoint's tensors.
     ///
@@ -106,16 +111,32 @@ final class CausalConv extends Module {
         }));
     }
 
+    @Override
+    protected void packInto(PackedWeights weights) {
+        filter.packInto(weights);
+        summed.packInto(weights);
+    }
+
     private Tensor convolve(Tensor x, @Nullable Tensor before, @Nullable Tensor residual) {
         if (before != null) {
             Tensor extended = Frames.concat(List.of(before, x)); // (N, C, kept + T, H, W)
-            return Functional.convolution(withoutRepeats(), extended, weight, bias, residual);
+            return convolve(withoutRepeats(), extended, residual);
         }
         int taps = weight.dim(2);
         if (taps > 1 && x.dim(2) == 1 && geometry.front() + 1 == taps) {
-            return Functional.convolution(withoutRepeats(), x, summedOverTime(weight), bias, residual);
+            List<PackedFilter> packed = summed.of(weight);
+            return packed == null
+                    ? Functional.convolution(withoutRepeats(), x, summedOverTime(weight), bias, residual)
+                    : Functional.convolution(withoutRepeats(), x, packed.getFirst(), bias, residual);
         }
-        return Functional.convolution(geometry, x, weight, bias, residual);
+        return convolve(geometry, x, residual);
+    }
+
+    private Tensor convolve(Convolution g, Tensor x, @Nullable Tensor residual) {
+        List<PackedFilter> packed = filter.of(weight);
+        return packed == null
+                ? Functional.convolution(g, x, weight, bias, residual)
+                : Functional.convolution(g, x, packed.getFirst(), bias, residual);
     }
 
     /// A kernel summed over time, computed as a product with zeros and ones: matrix kernels are fast on any shape, but

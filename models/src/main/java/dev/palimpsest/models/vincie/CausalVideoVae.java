@@ -3,6 +3,7 @@ package dev.palimpsest.models.vincie;
 import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.KeyRanges;
+import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.models.json.JsonObject;
 import dev.palimpsest.models.layers.Layers;
@@ -12,6 +13,8 @@ import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.nn.GroupNorm;
 import dev.palimpsest.tensor.nn.Linear;
 import dev.palimpsest.tensor.nn.Module;
+import dev.palimpsest.tensor.nn.PackedFilters;
+import dev.palimpsest.tensor.nn.PackedWeights;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.WeightTree;
 import java.util.ArrayList;
@@ -569,6 +572,8 @@ public final class CausalVideoVae extends Module {
         private final int positions;
         private final Tensor weight; // (x y z C, C, 1, 1, 1)
         private final Tensor bias; // (x y z C)
+        private final PackedFilters all = new PackedFilters();
+        private final PackedFilters first = new PackedFilters(w -> List.of(rows(w, 1)));
 
         /// @param temporal values of z
         /// @param positions values of (x, y)
@@ -587,8 +592,16 @@ public final class CausalVideoVae extends Module {
         /// @param frames how many values of z to compute, from 0 on: a single image needs only the first
         /// @return `(N, (x y frames C), T, H, W)`
         Tensor forward(Tensor x, int frames) {
-            return observe(Scope.run(
-                    () -> Functional.convolution(GEOMETRY, x, rows(weight, frames), rows(bias, frames), null)));
+            List<PackedFilter> packed = (frames == temporal ? all : first).of(weight);
+            return observe(Scope.run(() -> packed == null
+                    ? Functional.convolution(GEOMETRY, x, rows(weight, frames), rows(bias, frames), null)
+                    : Functional.convolution(GEOMETRY, x, packed.getFirst(), rows(bias, frames), null)));
+        }
+
+        @Override
+        protected void packInto(PackedWeights weights) {
+            all.packInto(weights);
+            first.packInto(weights);
         }
 
         /// The output channels of the first values of z.

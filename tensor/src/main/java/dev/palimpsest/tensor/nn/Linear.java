@@ -67,7 +67,8 @@ public final class Linear extends Module {
     }
 
     /// Keeps a packed copy of the weight in there from the next use on.
-    void packInto(PackedWeights weights) {
+    @Override
+    protected void packInto(PackedWeights weights) {
         packing = weights;
         packed = null;
     }

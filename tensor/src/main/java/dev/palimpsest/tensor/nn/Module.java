@@ -58,6 +58,10 @@ public abstract class Module implements Scope.Holder {
         return parameter;
     }
 
+    /// Told by [PackedWeights#attach] where packed copies of this module's own weights are kept, those of its children
+    /// aside. Modules that have none to keep ignore it.
+    protected void packInto(PackedWeights weights) {}
+
     /// Names from the root to here, joined by dots; empty for the root.
     public final String path() {
         if (parent == null) {

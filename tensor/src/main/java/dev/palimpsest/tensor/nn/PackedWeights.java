@@ -4,15 +4,21 @@ import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.Quantization;
 import dev.palimpsest.tensor.Backend;
+import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/// The packed copies of a model's linear weights, and the arithmetic they are multiplied in.
+/// The packed copies of the weights of a model's linear layers and convolutions, and the arithmetic they are
+/// multiplied in. Convolutions know f32 and bf16; with integers in place of weights they stay in f32.
 ///
 /// A [Linear] that has been given one packs its weight when it is first used, once for all threads, into memory that
 /// lives until [#close]. The copy is as large as the weight in the arithmetic's type ([Arithmetic#F32]: as stored)
@@ -49,11 +55,9 @@ public final class PackedWeights implements AutoCloseable {
         return bytes.get();
     }
 
-    /// Lets all linear layers of a network keep their packed weights here. Returns this.
+    /// Lets all layers of a network that can use packed weights keep them here. Returns this.
     public PackedWeights attach(Module root) {
-        if (root instanceof Linear linear) {
-            linear.packInto(this);
-        }
+        root.packInto(this);
         root.children().values().forEach(this::attach);
         return this;
     }
@@ -95,6 +99,40 @@ public final class PackedWeights implements AutoCloseable {
         PackedMatrix matrix = kernels.pack(array.transpose(0, 1), feasible, 0, arena);
         bytes.addAndGet(matrix.bytes() - expected);
         return new Entry(this, weight, kernels, matrix);
+    }
+
+    /// Packs what a layer convolves with, unless it does not fit the budget any more.
+    @Nullable
+    List<PackedFilter> packFilters(Tensor weight, Function<Tensor, List<Tensor>> made) {
+        try (Scope scope = Scope.open()) {
+            return scope.call(() -> packFilters(made.apply(weight)));
+        }
+    }
+
+    private @Nullable List<PackedFilter> packFilters(List<Tensor> filters) {
+        Kernels kernels = Backend.kernels();
+        Arithmetic feasible = arithmetic == Arithmetic.BF16 ? Arithmetic.BF16 : Arithmetic.F32;
+        long expected = 0;
+        for (Tensor filter : filters) {
+            expected += filter.elements() * (feasible == Arithmetic.BF16 ? 2 : 4);
+        }
+        long before = bytes.getAndAdd(expected);
+        if (!isOpen() || before + expected > budget) {
+            bytes.addAndGet(-expected);
+            return null;
+        }
+        List<PackedFilter> packed = new ArrayList<>();
+        long size = 0;
+        for (Tensor filter : filters) {
+            packed.add(kernels.packFilter(filter.array(), feasible, arena));
+            size += packed.getLast().bytes();
+        }
+        bytes.addAndGet(size - expected);
+        return List.copyOf(packed);
+    }
+
+    boolean isOpen() {
+        return arena.scope().isAlive();
     }
 
     private static DType type(Arithmetic arithmetic, DType stored) {
