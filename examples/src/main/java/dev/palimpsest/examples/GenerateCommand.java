@@ -1,5 +1,6 @@
 package dev.palimpsest.examples;
 
+import dev.palimpsest.models.api.LoadOptions;
 import dev.palimpsest.models.image.RgbImage;
 import dev.palimpsest.models.infinity.GenerateOptions;
 import dev.palimpsest.models.infinity.Infinity;
@@ -41,6 +42,9 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Mixin
     private InfinityOptions options;
+
+    @Mixin
+    private ArithmeticOption arithmetic;
 
     @Option(names = "--prompt", paramLabel = "TEXT", required = true, description = "What the picture should show.")
     private String prompt;
@@ -92,7 +96,7 @@ final class GenerateCommand implements Callable<Integer> {
             try (var output = new GenerationOutput(file, options.preview)) {
                 Engine.kernels();
                 long opening = System.nanoTime();
-                try (Infinity infinity = load(options.model);
+                try (Infinity infinity = load(options.model, arithmetic.load());
                         var progress = new ProgressDisplay(err, main.surroundings.terminal())) {
                     double loaded = (System.nanoTime() - opening) / 1e9;
                     GenerateOptions plain =
@@ -121,9 +125,9 @@ final class GenerateCommand implements Callable<Integer> {
     /// Opens a model.
     ///
     /// @throws UserException if its settings do not fit its files
-    static Infinity load(Path folder) {
+    static Infinity load(Path folder, LoadOptions options) {
         try {
-            return Infinity.load(folder);
+            return Infinity.load(folder, options);
         } catch (IllegalArgumentException e) {
             throw new UserException(folder + ": " + e.getMessage(), e);
         }
@@ -140,6 +144,7 @@ final class GenerateCommand implements Callable<Integer> {
     /// How the picture was made, for its file to tell.
     private Map<String, String> settings(GenerateOptions o) {
         Map<String, String> text = GenerationOutput.settings(options.model, prompt, o);
+        arithmetic.describe(text);
         text.put("Pixels", o.size().label());
         text.put("Height to width", Double.toString(ScaleSchedule.nearestRatio(o.heightToWidth())));
         return text;

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /// The options that `edit` and `compose` share. What is not given comes from the model's `config.json`.
@@ -23,6 +24,9 @@ final class VincieOptions {
                             + "is made that shows how everything works; its pictures are noise.")
     @Nullable
     Path model;
+
+    @Mixin
+    ArithmeticOption arithmetic;
 
     @Option(
             names = "--prompt",

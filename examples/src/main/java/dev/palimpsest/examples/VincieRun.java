@@ -156,9 +156,9 @@ final class VincieRun {
         return folder;
     }
 
-    private static Vincie load(Path folder) {
+    private Vincie load(Path folder) {
         try {
-            return Vincie.load(folder);
+            return Vincie.load(folder, options.arithmetic.load());
         } catch (IllegalArgumentException e) {
             throw new UserException(folder + ": " + e.getMessage(), e);
         }
@@ -193,7 +193,7 @@ final class VincieRun {
     }
 
     /// How a picture was made, for its file to tell.
-    private static Map<String, String> settings(Job job, VincieSession session, EditOptions o, Path model) {
+    private Map<String, String> settings(Job job, VincieSession session, EditOptions o, Path model) {
         Map<String, String> text = new LinkedHashMap<>();
         text.put("Software", "palimpsest");
         text.put("Model", "VINCIE, " + EditCommand.name(model.toAbsolutePath().normalize()));
@@ -213,6 +213,7 @@ final class VincieRun {
         text.put("Aspect ratio", o.aspectRatio().toString());
         text.put("Noise", Words.of(o.noise()));
         text.put("Posterior", Words.of(o.posterior()));
+        options.arithmetic.describe(text);
         return text;
     }
 

@@ -1,6 +1,7 @@
 package dev.palimpsest.models.infinity;
 
 import dev.palimpsest.models.api.ImageGenerator;
+import dev.palimpsest.models.api.LoadOptions;
 import dev.palimpsest.models.image.RgbImage;
 import dev.palimpsest.models.infinity.GenerateOptions.Preview;
 import dev.palimpsest.models.infinity.GenerationRequest.Step;
@@ -9,6 +10,7 @@ import dev.palimpsest.models.text.T5Tokenizer;
 import dev.palimpsest.models.text.VocabularyException;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
+import dev.palimpsest.tensor.nn.PackedWeights;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.CheckpointException;
 import java.awt.image.BufferedImage;
@@ -34,13 +36,20 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
     private final JsonObject settings;
     private final Scope scope;
     private final List<Checkpoint> checkpoints;
+    private final PackedWeights packed;
 
-    private Infinity(InfinityPipeline pipeline, JsonObject settings, Scope scope, List<Checkpoint> checkpoints) {
+    private Infinity(
+            InfinityPipeline pipeline,
+            JsonObject settings,
+            Scope scope,
+            List<Checkpoint> checkpoints,
+            PackedWeights packed) {
         this.pipeline = pipeline;
         this.options = GenerateOptions.of(settings);
         this.settings = settings;
         this.scope = scope;
         this.checkpoints = checkpoints;
+        this.packed = packed;
     }
 
     /// Opens a model folder: the transformer, the autoencoder and the text encoder with its vocabulary, found as
@@ -52,6 +61,14 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
     /// @throws CheckpointException if a part is missing, damaged or of another model
     /// @throws IllegalArgumentException if a setting is not supported, or the parts do not fit together
     public static Infinity load(Path folder) {
+        return load(folder, LoadOptions.defaults());
+    }
+
+    /// Opens a model folder; see the other [#load].
+    ///
+    /// @throws CheckpointException if a part is missing, damaged or of another model
+    /// @throws IllegalArgumentException if a setting is not supported, or the parts do not fit together
+    public static Infinity load(Path folder, LoadOptions options) {
         InfinityFolder files = InfinityFolder.of(folder);
         JsonObject settings = files.settings();
         requireFloat32(settings);
@@ -73,7 +90,8 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
                 T5Encoder text = T5Encoder.load(open(files.textEncoder(), opened), files.textSettings());
                 return new InfinityPipeline(transformer, vae, tokenizer, text);
             });
-            return new Infinity(pipeline, settings, scope, List.copyOf(opened));
+            PackedWeights packed = options.packedWeights().attach(pipeline.transformer()).attach(pipeline.vae());
+            return new Infinity(pipeline, settings, scope, List.copyOf(opened), packed);
         } catch (RuntimeException e) {
             scope.close();
             opened.forEach(Checkpoint::close);
@@ -213,10 +231,16 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
         });
     }
 
+    /// The packed weights of the transformer and the autoencoder: their arithmetic, and the memory that they take up so far.
+    public PackedWeights packedWeights() {
+        return packed;
+    }
+
     /// Unmaps the weights and gives back all memory.
     @Override
     public void close() {
         scope.close();
+        packed.close();
         checkpoints.forEach(Checkpoint::close);
     }
 }

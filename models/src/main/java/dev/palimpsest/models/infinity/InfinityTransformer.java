@@ -17,6 +17,7 @@ import dev.palimpsest.tensor.nn.Embedding;
 import dev.palimpsest.tensor.nn.LayerNorm;
 import dev.palimpsest.tensor.nn.Linear;
 import dev.palimpsest.tensor.nn.Module;
+import dev.palimpsest.tensor.nn.PackableLayer;
 import dev.palimpsest.tensor.nn.Parameter;
 import dev.palimpsest.tensor.nn.RmsNorm;
 import dev.palimpsest.weights.Checkpoint;
@@ -762,7 +763,7 @@ public final class InfinityTransformer extends Module {
 
     /// A linear layer whose bias, if it is used at all, is put together from parameters that lie beside it. Key
     /// `weight`.
-    private static final class Projection extends Module {
+    private static final class Projection extends PackableLayer {
         private final Parameter weight; // (out, in)
 
         Projection(WeightTree at, int in, int out) {
@@ -773,7 +774,8 @@ public final class InfinityTransformer extends Module {
         /// @param bias `(out)`
         /// @return `(..., out)`
         Tensor forward(Tensor x, @Nullable Tensor bias) {
-            return observe(Functional.linear(x, weight.value(), bias));
+            Tensor w = weight.value();
+            return observe(Functional.linear(x, w, packed(w), bias, Activation.NONE, null, null));
         }
     }
 

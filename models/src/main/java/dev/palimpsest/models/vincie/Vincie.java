@@ -1,11 +1,13 @@
 package dev.palimpsest.models.vincie;
 
 import dev.palimpsest.models.api.ImageEditor;
+import dev.palimpsest.models.api.LoadOptions;
 import dev.palimpsest.models.image.RgbImage;
 import dev.palimpsest.models.json.JsonObject;
 import dev.palimpsest.models.text.QwenTokenizer;
 import dev.palimpsest.models.text.VocabularyException;
 import dev.palimpsest.tensor.Scope;
+import dev.palimpsest.tensor.nn.PackedWeights;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.CheckpointException;
 import dev.palimpsest.weights.WeightTree;
@@ -34,18 +36,21 @@ public final class Vincie implements ImageEditor<EditOptions> {
     private final QwenTokenizer tokenizer;
     private final Scope scope;
     private final List<Checkpoint> checkpoints;
+    private final PackedWeights packed;
 
     private Vincie(
             VincieConfig config,
             VinciePipeline pipeline,
             QwenTokenizer tokenizer,
             Scope scope,
-            List<Checkpoint> checkpoints) {
+            List<Checkpoint> checkpoints,
+            PackedWeights packed) {
         this.config = config;
         this.pipeline = pipeline;
         this.tokenizer = tokenizer;
         this.scope = scope;
         this.checkpoints = checkpoints;
+        this.packed = packed;
     }
 
     /// Opens a model folder laid out as the original's: the transformer in `dit.pth`, the autoencoder in `vae.pth`,
@@ -58,6 +63,14 @@ public final class Vincie implements ImageEditor<EditOptions> {
     /// @throws CheckpointException if a part is missing, damaged or of another model
     /// @throws IllegalArgumentException if a setting is not supported
     public static Vincie load(Path folder) {
+        return load(folder, LoadOptions.defaults());
+    }
+
+    /// Opens a model folder; see the other [#load].
+    ///
+    /// @throws CheckpointException if a part is missing, damaged or of another model
+    /// @throws IllegalArgumentException if a setting is not supported, or the parts do not fit together
+    public static Vincie load(Path folder, LoadOptions options) {
         if (!Files.isDirectory(folder)) {
             throw new CheckpointException(
                     folder, Files.exists(folder) ? "is a file, not a model folder" : "there is no such model folder");
@@ -95,7 +108,8 @@ public final class Vincie implements ImageEditor<EditOptions> {
                 }
                 return new VinciePipeline(transformer, promptIds, autoencoder, encoder, config.fusion());
             });
-            return new Vincie(config, pipeline, tokenizer, scope, List.copyOf(opened));
+            PackedWeights packed = options.packedWeights().attach(pipeline.dit()).attach(pipeline.vae());
+            return new Vincie(config, pipeline, tokenizer, scope, List.copyOf(opened), packed);
         } catch (RuntimeException e) {
             scope.close();
             opened.forEach(Checkpoint::close);
@@ -180,10 +194,16 @@ public final class Vincie implements ImageEditor<EditOptions> {
                 this, images.stream().map(RgbImage::of).toList(), introductions, options.withImagePlaceholders(false));
     }
 
+    /// The packed weights of the transformer and the autoencoder: their arithmetic, and the memory that they take up so far.
+    public PackedWeights packedWeights() {
+        return packed;
+    }
+
     /// Unmaps the weights and gives back all memory.
     @Override
     public void close() {
         scope.close();
+        packed.close();
         checkpoints.forEach(Checkpoint::close);
     }
 }

@@ -3,19 +3,16 @@ package dev.palimpsest.tensor.nn;
 import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.tensor.Functional;
-import dev.palimpsest.tensor.Recorder;
 import dev.palimpsest.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /// Linear layer `x W^T + b`; parameters `weight` `(out, in)` and, if it has one, `bias` `(out)`. A [Lora] can adapt
 /// it, and [PackedWeights] make it faster.
-public final class Linear extends Module {
+public final class Linear extends PackableLayer {
     private final Parameter weight;
     private final @Nullable Parameter bias;
     private @Nullable Lora lora;
     private Lora.@Nullable Adapter adapter;
-    private @Nullable PackedWeights packing;
-    private volatile PackedWeights.@Nullable Entry packed;
 
     /// A layer over these tensors.
     public Linear(Tensor weight, @Nullable Tensor bias) {
@@ -45,32 +42,6 @@ public final class Linear extends Module {
                 lora == null || adapter == null
                         ? Functional.linear(x, w, fast, b, activation, gate, residual)
                         : Lora.forward(lora, adapter, x, w, fast, b, activation, gate, residual));
-    }
-
-    /// The weight in the layout of the kernels; null to use it as it is.
-    private @Nullable PackedMatrix packed(Tensor w) {
-        PackedWeights into = packing;
-        if (into == null || Recorder.current() != null) {
-            return null;
-        }
-        PackedWeights.Entry entry = packed;
-        if (entry == null) {
-            synchronized (this) {
-                entry = packed;
-                if (entry == null) {
-                    entry = into.pack(w);
-                    packed = entry;
-                }
-            }
-        }
-        return entry.of(w);
-    }
-
-    /// Keeps a packed copy of the weight in there from the next use on.
-    @Override
-    protected void packInto(PackedWeights weights) {
-        packing = weights;
-        packed = null;
     }
 
     Parameter weight() {

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 /// The packed copies of the weights of a model's linear layers and convolutions, and the arithmetic they are
 /// multiplied in. Convolutions know f32 and bf16; with integers in place of weights they stay in f32.
 ///
-/// A [Linear] that has been given one packs its weight when it is first used, once for all threads, into memory that
+/// A layer that has been given one packs its weight when it is first used, once for all threads, into memory that
 /// lives until [#close]. The copy is as large as the weight in the arithmetic's type ([Arithmetic#F32]: as stored)
 /// and, other than pages of a mapped checkpoint, cannot be dropped by the operating system; of the mapped weight
 /// nothing has to stay in memory once it is packed. A budget bounds the sum: layers that no longer fit use their
