@@ -17,9 +17,10 @@ final class ArithmeticOption {
             paramLabel = "A",
             defaultValue = "f32",
             converter = Converter.class,
-            description = "How the transformer and the autoencoder compute: f32; bf16 or int8, faster on processors with "
-                    + "instructions for them, and less exact; int8-weight-only, a quarter of the memory "
-                    + "(default: ${DEFAULT-VALUE}).")
+            description =
+                    "How the transformer and the autoencoder compute: f32; bf16 or int8, faster on processors with "
+                            + "instructions for them, and less exact; int8-weight-only, a quarter of the memory "
+                            + "(default: ${DEFAULT-VALUE}).")
     private Arithmetic arithmetic;
 
     /// How to open a model.

@@ -90,7 +90,8 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
                 T5Encoder text = T5Encoder.load(open(files.textEncoder(), opened), files.textSettings());
                 return new InfinityPipeline(transformer, vae, tokenizer, text);
             });
-            PackedWeights packed = options.packedWeights().attach(pipeline.transformer()).attach(pipeline.vae());
+            PackedWeights packed =
+                    options.packedWeights().attach(pipeline.transformer()).attach(pipeline.vae());
             return new Infinity(pipeline, settings, scope, List.copyOf(opened), packed);
         } catch (RuntimeException e) {
             scope.close();
@@ -231,7 +232,8 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
         });
     }
 
-    /// The packed weights of the transformer and the autoencoder: their arithmetic, and the memory that they take up so far.
+    /// The packed weights of the transformer and the autoencoder: their arithmetic, and the memory that they take up so
+    /// far.
     public PackedWeights packedWeights() {
         return packed;
     }

@@ -108,7 +108,8 @@ public final class Vincie implements ImageEditor<EditOptions> {
                 }
                 return new VinciePipeline(transformer, promptIds, autoencoder, encoder, config.fusion());
             });
-            PackedWeights packed = options.packedWeights().attach(pipeline.dit()).attach(pipeline.vae());
+            PackedWeights packed =
+                    options.packedWeights().attach(pipeline.dit()).attach(pipeline.vae());
             return new Vincie(config, pipeline, tokenizer, scope, List.copyOf(opened), packed);
         } catch (RuntimeException e) {
             scope.close();
@@ -194,7 +195,8 @@ public final class Vincie implements ImageEditor<EditOptions> {
                 this, images.stream().map(RgbImage::of).toList(), introductions, options.withImagePlaceholders(false));
     }
 
-    /// The packed weights of the transformer and the autoencoder: their arithmetic, and the memory that they take up so far.
+    /// The packed weights of the transformer and the autoencoder: their arithmetic, and the memory that they take up so
+    /// far.
     public PackedWeights packedWeights() {
         return packed;
     }
