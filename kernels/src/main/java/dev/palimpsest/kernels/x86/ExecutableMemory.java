@@ -77,7 +77,7 @@ final class ExecutableMemory {
         if (protect.call(address, pages, PROT_READ | PROT_EXEC) != 0) {
             throw new IllegalStateException("the operating system refuses to make memory executable");
         }
-        return new Program(memory, entry);
+        return new Program(memory, MemorySegment.ofAddress(address), entry);
     }
 
     private <T> T bind(String name, Class<T> type) {

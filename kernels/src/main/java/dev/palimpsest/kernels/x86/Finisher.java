@@ -24,6 +24,7 @@ final class Finisher {
     private final @Nullable Place residual;
     private final long bias; // address of dense values, 0 if there are none
     private final boolean dense;
+    private final Program whole; // for whole panels
 
     /// An array of the output's shape whose last axis runs over the columns; distances in elements.
     private record Place(MemorySegment memory, RowMap rows, long step) {
@@ -58,6 +59,18 @@ final class Finisher {
         NdArray b = epilogue.bias();
         bias = b == null ? 0 : b.memory().address() + b.byteOffset();
         dense = this.out.step == 1 && (gate == null || gate.step <= 1) && (residual == null || residual.step <= 1);
+        whole = program(TileGenerator.VECTORS);
+    }
+
+    private Program program(int vectors) {
+        boolean inPlace = !dense; // then gate and residual come later
+        return kernels.finish(new Finish(
+                sums,
+                vectors,
+                bias != 0,
+                activation,
+                gate == null || inPlace ? Along.ABSENT : gate.along(),
+                residual == null || inPlace ? Along.ABSENT : residual.along()));
     }
 
     /// Tells a micro-kernel over patches which places some rows will go to, if these are easy to tell.
@@ -106,23 +119,17 @@ final class Finisher {
                     .set(FinishGenerator.COLUMN_SCALES, quantized.scales().address() + column * 4L)
                     .set(FinishGenerator.COLUMN_SUMS, quantized.sums().address() + column * 4L);
         }
+        Program program = vectors == TileGenerator.VECTORS ? whole : program(vectors);
         if (!dense) {
             long stride = vectors * 64L;
             arguments
                     .set(FinishGenerator.OUT, memory.address())
                     .set(FinishGenerator.OUT_STRIDE, stride)
                     .set(FinishGenerator.ROWS, rows)
-                    .run(kernels.finish(new Finish(sums, vectors, bias != 0, activation, Along.ABSENT, Along.ABSENT)));
+                    .run(program);
             writeElements(memory, vectors * TileGenerator.LANES, row, rows, column, columns);
             return;
         }
-        Program program = kernels.finish(new Finish(
-                sums,
-                vectors,
-                bias != 0,
-                activation,
-                gate == null ? Along.ABSENT : gate.along(),
-                residual == null ? Along.ABSENT : residual.along()));
         long outStride = out.stride(row, rows);
         long gateStride = gate == null ? 0 : gate.stride(row, rows);
         long residualStride = residual == null ? 0 : residual.stride(row, rows);

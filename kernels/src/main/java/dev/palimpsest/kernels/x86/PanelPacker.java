@@ -9,6 +9,7 @@ import dev.palimpsest.kernels.Quantization;
 import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.kernels.vector.Workspace;
 import dev.palimpsest.kernels.x86.LayoutGenerator.Layout;
+import dev.palimpsest.kernels.x86.TileGenerator.Kind;
 import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
@@ -228,7 +229,7 @@ final class PanelPacker {
                 .set(TileGenerator.SUMS, q.sums().address() + 4L * panel * TileGenerator.COLUMNS)
                 .set(TileGenerator.ADD, 0)
                 .set(TileGenerator.TILES, 1)
-                .run(kernels.tile(new Tile(TileType.U8_I8, 1, vectors, false, 0)));
+                .run(kernels.tile(new Tile(TileType.U8_I8, 1, vectors, false, 0, Kind.ROWS)));
     }
 
     /// A weight that no integer can stand for.

@@ -10,6 +10,7 @@ import dev.palimpsest.kernels.BFloat16;
 import dev.palimpsest.kernels.x86.FinishGenerator.Along;
 import dev.palimpsest.kernels.x86.FinishGenerator.Finish;
 import dev.palimpsest.kernels.x86.FinishGenerator.Sums;
+import dev.palimpsest.kernels.x86.TileGenerator.Kind;
 import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -78,7 +79,7 @@ final class SelfTest {
                 .set(TileGenerator.UNITS, UNITS)
                 .set(TileGenerator.SUMS, sums.address())
                 .set(TileGenerator.TILES, TILES)
-                .run(kernels.tile(new Tile(type, rows, vectors, false, 0)));
+                .run(kernels.tile(new Tile(type, rows, vectors, false, 0, Kind.ROWS)));
         for (int r = 0; r < TILES * rows; r++) {
             for (int j = 0; j < columns; j++) {
                 int expected = 0;

@@ -67,6 +67,8 @@ final class TileGenerator {
     static final int SCALES_STRIDE = 80;
     /// How many times `UNITS` units follow each other, each with factors of their own.
     static final int GROUPS = 88;
+    /// Distance in bytes of what is needed next of every row; only for rows whose next block is fetched.
+    static final int AHEAD = 80;
     /// Address of what is needed next, to be brought into the cache meanwhile.
     static final int NEXT = 72;
     /// Number of stretches, at least 1; only for patches, as the following.
@@ -104,14 +106,18 @@ final class TileGenerator {
     /// @param rows 1 to the type's largest number
     /// @param vectors of 16 columns: 1 or 2
     /// @param scaled whether what is added to the sums is first multiplied with the scale of its column
-    /// @param prefetches lines to be brought into the cache every four units (those that are widened: four weights)
-    /// @param patches whether a row consists of stretches, each `UNITS` long, that lie apart; a panel has them behind
-    ///     each other
-    record Tile(TileType type, int rows, int vectors, boolean scaled, int prefetches, boolean patches) {
-        /// One kernel over rows that are a single stretch.
-        Tile(TileType type, int rows, int vectors, boolean scaled, int prefetches) {
-            this(type, rows, vectors, scaled, prefetches, false);
-        }
+    /// @param prefetches lines of the panel at `NEXT` to be brought into the cache every four steps
+    /// @param kind what the rows are
+    record Tile(TileType type, int rows, int vectors, boolean scaled, int prefetches, Kind kind) {}
+
+    /// What the rows of a tile are.
+    enum Kind {
+        /// A single stretch each.
+        ROWS,
+        /// A single stretch each, whose next block, `AHEAD` bytes further on, is brought into the cache; not scaled.
+        ROWS_AND_NEXT,
+        /// Stretches, each `UNITS` long, that lie apart; a panel has them behind each other. Not scaled.
+        PATCHES
     }
 
     private TileGenerator(Tile tile) {
@@ -139,6 +145,9 @@ final class TileGenerator {
         a.mov(RDX, at(RDI, SUMS));
         a.mov(R8, at(RDI, TILES));
         a.mov(R14, at(RDI, NEXT));
+        if (tile.kind == Kind.ROWS_AND_NEXT) {
+            a.mov(R15, at(RDI, AHEAD));
+        }
         if (tile.type == TileType.F32_BF16) {
             a.vpbroadcastd(zmm(31), a.constant(0xFFFF_0000));
         }
@@ -150,7 +159,7 @@ final class TileGenerator {
             groups();
         } else {
             begin();
-            if (tile.patches) {
+            if (tile.kind == Kind.PATCHES) {
                 stretches();
             } else {
                 formAddresses();
@@ -221,7 +230,7 @@ final class TileGenerator {
 
     private void formAddresses() {
         a.mov(RAX, R9);
-        if (tile.patches) {
+        if (tile.kind == Kind.PATCHES) {
             a.add(RAX, at(R14));
         }
         for (int i = 1; i < bases(); i++) {
@@ -362,6 +371,14 @@ final class TileGenerator {
                 a.prefetcht1(at(R14, 64 * i));
             }
             a.add(R14, 64 * tile.prefetches);
+        }
+        if (count * elements == STEPS && tile.kind == Kind.ROWS_AND_NEXT) {
+            for (int i = 0; i < tile.rows; i++) {
+                if (i % ROWS_OF_BASE == 0) {
+                    a.lea(R11, at(BASES[i / ROWS_OF_BASE], R15, 1, 0));
+                }
+                a.prefetcht1(i % ROWS_OF_BASE == 0 ? at(R11) : at(R11, R10, i % ROWS_OF_BASE, 0));
+            }
         }
         a.add(RSI, count * rowBytes());
         for (int i = 0; i < bases(); i++) {

@@ -11,6 +11,7 @@ import dev.palimpsest.kernels.vector.Product;
 import dev.palimpsest.kernels.vector.Workspace;
 import dev.palimpsest.kernels.x86.FinishGenerator.Sums;
 import dev.palimpsest.kernels.x86.PanelPacker.Quantized;
+import dev.palimpsest.kernels.x86.TileGenerator.Kind;
 import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -301,7 +302,8 @@ final class X86Matmul {
             int groups = Math.ceilDiv(tiles, GROUP_TILES);
             int count = panels.count();
             int wanted = parallel.threads() == 1 ? 1 : Math.ceilDiv(TASKS * parallel.threads(), groups);
-            int parts = Math.clamp(Math.max(wanted, Math.ceilDiv(count, TASK_PANELS)), 1, count);
+            int most = blockK >= k ? count : TASK_PANELS;
+            int parts = Math.clamp(Math.max(wanted, Math.ceilDiv(count, most)), 1, count);
             forEach((double) rows * k * panels.columns(), groups * parts, task -> {
                 int part = task / groups;
                 int group = task % groups;
@@ -328,6 +330,9 @@ final class X86Matmul {
             private final int largeTiles;
             private final int smallTiles;
             private final int prefetches;
+            private final Program largeTile; // for whole panels
+            private final Program smallTile;
+            private boolean ahead;
             private final Panels panels;
             private final Finisher finisher;
 
@@ -345,24 +350,41 @@ final class X86Matmul {
                 smallTiles = tiles * tileRows - rows;
                 largeTiles = tiles - smallTiles;
                 // A single tile fetches what it reads itself a little later, across the pages at which the processor's
-                // own
-                // prefetching stops; several tiles together fetch the next panel while they use this one.
+                // own prefetching stops; several tiles together fetch the next panel while they use this one.
                 int lines = 4 * TileGenerator.VECTORS / (type.widens() ? type.weights() : 1);
                 prefetches = tiles == 1 ? lines : Math.clamp(Math.ceilDiv(lines, largeTiles), 1, 4);
+                largeTile = large(TileGenerator.VECTORS);
+                smallTile = smallTiles == 0 ? largeTile : small(TileGenerator.VECTORS);
+            }
+
+            private Kind kind() {
+                return ahead ? Kind.ROWS_AND_NEXT : Kind.ROWS;
+            }
+
+            private Program large(int vectors) {
+                return kernels.tile(new Tile(type, tileRows, vectors, groupScales() != null, prefetches, kind()));
+            }
+
+            private Program small(int vectors) {
+                return kernels.tile(new Tile(type, tileRows - 1, vectors, groupScales() != null, 0, kind()));
             }
 
             void run(int from, int to, Workspace workspace) {
                 boolean single = blockK >= k;
                 long sumBytes = (long) rows * TileGenerator.COLUMNS * 4;
                 MemorySegment sums = workspace.memory(Workspace.Use.SUMS, sumBytes * (single ? 1 : to - from));
-                Arguments tile = Arguments.of(workspace, 0).set(TileGenerator.ROW_STRIDE, left.stride());
+                Arguments tile = Arguments.of(workspace, 0)
+                        .set(TileGenerator.ROW_STRIDE, left.stride())
+                        .set(TileGenerator.AHEAD, (long) blockK * type.activationBytes());
                 Arguments finish = Arguments.of(workspace, 1);
                 for (int fromK = 0; fromK < k || fromK == 0; fromK += blockK) {
                     int length = Math.min(blockK, k - fromK);
                     boolean last = fromK + length >= k;
                     for (int panel = from; panel < to; panel++) {
+                        // while the last panel is used, the rows' next block is on its way
+                        ahead = !last && panel == to - 1 && groupScales() == null;
                         MemorySegment at = single ? sums : sums.asSlice((panel - from) * sumBytes, sumBytes);
-                        multiply(panel, to - 1, fromK, length, at.address(), tile);
+                        multiplyBlock(panel, to - 1, fromK, length, at.address(), tile);
                         if (last) {
                             int column = panels.firstColumn() + panel * TileGenerator.COLUMNS;
                             finisher.write(at, row, rows, column, panels.columnsOf(panel), left, firstRow, finish);
@@ -377,10 +399,10 @@ final class X86Matmul {
             }
 
             /// One block of the inner dimension of all tiles.
-            private void multiply(int panel, int last, int fromK, int length, long sums, Arguments tile) {
+            private void multiplyBlock(int panel, int last, int fromK, int length, long sums, Arguments tile) {
                 Quantized scales = groupScales();
                 if (scales == null) {
-                    multiply(panel, last, fromK, length, sums, tile, false);
+                    multiply(panel, last, fromK, length, sums, tile);
                     return;
                 }
                 int group = scales.groupSize();
@@ -388,12 +410,12 @@ final class X86Matmul {
                 int whole = length / group;
                 if (whole > 0) {
                     setScales(scales, panel, fromK / group, tile.set(TileGenerator.GROUPS, whole));
-                    multiply(panel, last, fromK, group, sums, tile, true);
+                    multiply(panel, last, fromK, group, sums, tile);
                 }
                 if (whole * group < length || length == 0) {
                     int rest = fromK + whole * group;
                     setScales(scales, panel, rest / group, tile.set(TileGenerator.GROUPS, 1));
-                    multiply(panel, last, rest, length - whole * group, sums, tile, true);
+                    multiply(panel, last, rest, length - whole * group, sums, tile);
                 }
             }
 
@@ -405,8 +427,7 @@ final class X86Matmul {
             /// The part of the inner dimension from `fromK` on.
             ///
             /// @param length of the part, or of each of several groups
-            private void multiply(
-                    int panel, int last, int fromK, int length, long sums, Arguments tile, boolean scaled) {
+            private void multiply(int panel, int last, int fromK, int length, long sums, Arguments tile) {
                 int vectors = panels.vectorsOf(panel);
                 tile.set(TileGenerator.ADD, fromK == 0 ? 0 : 1)
                         .set(TileGenerator.UNITS, wholeUnits(length))
@@ -420,13 +441,13 @@ final class X86Matmul {
                         .set(TileGenerator.ROWS, rowsAt)
                         .set(TileGenerator.SUMS, sums)
                         .set(TileGenerator.TILES, largeTiles)
-                        .run(kernels.tile(new Tile(type, tileRows, vectors, scaled, prefetches)));
+                        .run(vectors == TileGenerator.VECTORS && !ahead ? largeTile : large(vectors));
                 if (smallTiles > 0) {
                     int done = largeTiles * tileRows;
                     tile.set(TileGenerator.ROWS, rowsAt + done * left.stride())
                             .set(TileGenerator.SUMS, sums + (long) done * vectors * 64)
                             .set(TileGenerator.TILES, smallTiles)
-                            .run(kernels.tile(new Tile(type, tileRows - 1, vectors, scaled, 0)));
+                            .run(vectors == TileGenerator.VECTORS && !ahead ? smallTile : small(vectors));
                 }
             }
         }

@@ -10,6 +10,7 @@ import dev.palimpsest.kernels.vector.PatchTiles;
 import dev.palimpsest.kernels.vector.Workspace;
 import dev.palimpsest.kernels.x86.FinishGenerator.Sums;
 import dev.palimpsest.kernels.x86.LayoutGenerator.Layout;
+import dev.palimpsest.kernels.x86.TileGenerator.Kind;
 import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.MemorySegment;
 
@@ -178,7 +179,7 @@ final class X86PatchTiles implements PatchTiles {
             tile.set(TileGenerator.ROWS, from)
                     .set(TileGenerator.SUMS, to)
                     .set(TileGenerator.TILES, tiles)
-                    .run(kernels.tile(new Tile(type, rowsOfTile, vectors, false, 0, true)));
+                    .run(kernels.tile(new Tile(type, rowsOfTile, vectors, false, 0, Kind.PATCHES)));
         }
     }
 }
