@@ -11,6 +11,7 @@ import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.kernels.Shape;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /// Cases of the convolution.
@@ -113,6 +114,28 @@ final class ConvolutionCases {
                 cases.add(of(PLAIN, f32(1, in, 1, 6, 6).laid(layout), f32(out, in, 1, 1, 1), layout, Fused.NONE));
             }
         }
+        // now and then an infinity or a NaN, each within reach of a part of the outputs; and nothing but denormal
+        // numbers
+        double[] rare = new double[211];
+        Arrays.setAll(rare, i -> i % 7 - 3);
+        rare[0] = Double.POSITIVE_INFINITY;
+        rare[60] = Double.NEGATIVE_INFINITY;
+        rare[120] = Double.NaN;
+        for (Values values : List.of(Values.cycle(rare), Values.uniform(-1e-39, 1e-39))) {
+            cases.add(of(
+                    PLAIN,
+                    f32(1, 20, 1, 6, 19).with(values).laid(Layout.CHANNELS_LAST),
+                    f32(18, 20, 1, 3, 3).with(Values.uniform(-0.3, 0.3)),
+                    Layout.CHANNELS_LAST,
+                    Fused.bias(18)));
+        }
+        // stretches so long that micro-kernels take some at a time
+        cases.add(of(
+                SAME,
+                f32(1, 300, 1, 4, 17).laid(Layout.CHANNELS_LAST),
+                f32(18, 300, 1, 3, 3),
+                Layout.CHANNELS_LAST,
+                Fused.bias(18)));
         // as wide as three spans, the middle one of which reaches into no padding; and points, which are read in place
         cases.add(of(
                 SAME,

@@ -1,12 +1,15 @@
 package dev.palimpsest.kernels.vector;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.kernels.scalar.ScalarKernels;
@@ -69,14 +72,20 @@ class ImplicitGemmTest {
         NdArray input = operands.strided(TYPES[variant % 3], variant % 2, LAYOUTS[variant % 3], c.input);
         NdArray weight =
                 operands.strided(TYPES[variant / 3 % 3], variant % 4 / 3 * 2, LAYOUTS[(variant + 1) % 3], c.weight);
-        Shape shape = c.op.outputShape(input.shape(), weight.shape());
+        Convolution op = c.op.in(variant / 2 % 2 == 0 ? Arithmetic.F32 : Arithmetic.BF16);
+        Shape shape = op.outputShape(input.shape(), weight.shape());
         NdArray out = operands.poisoned(variant % 5, LAYOUTS[variant / 2 % 3], shape.dims());
         Epilogue epilogue = operands.epilogue(variant % 16, shape, 1);
         NdArray expected = operands.poisoned(shape.dims());
-        reference.convolution(c.op, input, weight, expected, epilogue);
-        kernels.convolution(c.op, input, weight, out, epilogue);
+        reference.convolution(op, input, weight, expected, epilogue);
+        if (variant % 3 == 0) {
+            PackedFilter filter = kernels.packFilter(weight, op.arithmetic(), arena);
+            kernels.convolution(op, input, filter, out, epilogue);
+        } else {
+            kernels.convolution(op, input, weight, out, epilogue);
+        }
         int k = c.weight[1] * c.weight[2] * c.weight[3] * c.weight[4];
-        Operands.assertClose(out, expected, 3e-7 * (k + 16), c.op + ": " + input + " * " + weight);
+        Operands.assertClose(out, expected, 3e-7 * (k + 16), op + ": " + input + " * " + weight);
         assertThat(Operands.written(out)).as("elements written").isEqualTo(out.elements());
     }
 
@@ -165,6 +174,28 @@ class ImplicitGemmTest {
             NdArray out = operands.dense(1, 8, 1, 40, 60);
             kernels.convolution(Convolution.planar(1, 1), input, weight, out, Epilogue.NONE);
             assertThat(kernels.workspaceBytes()).isBetween(1L << 18, 20L << 20);
+        }
+    }
+
+    @Test
+    void refusesFiltersOfOtherProvidersAndOfOtherArithmetic() {
+        try (Parallel parallel = new Parallel(1)) {
+            Kernels kernels = new VectorKernels(parallel);
+            Convolution op = Convolution.planar(1, 1);
+            NdArray input = operands.dense(1, 3, 1, 4, 4);
+            NdArray weight = operands.dense(2, 3, 1, 3, 3);
+            NdArray out = operands.dense(1, 2, 1, 4, 4);
+            PackedFilter foreign = reference.packFilter(weight, Arithmetic.F32, arena);
+            PackedFilter own = kernels.packFilter(weight, Arithmetic.F32, arena);
+
+            assertThatThrownBy(() -> kernels.convolution(op, input, foreign, out, Epilogue.NONE))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("convolution: the weight (2, 3, 1, 3, 3) was not packed by the vector kernels");
+            assertThatThrownBy(() -> kernels.convolution(op.in(Arithmetic.BF16), input, own, out, Epilogue.NONE))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageEndingWith("it is to run in BF16 but was packed for F32");
+            assertThat(own.shape()).isEqualTo(weight.shape());
+            assertThat(own.bytes()).isGreaterThanOrEqualTo(4L * 2 * 27);
         }
     }
 }
