@@ -8,8 +8,8 @@ import java.util.function.IntConsumer;
 
 /// The product of a few rows with a transposed matrix, as a linear layer for a handful of tokens needs it.
 ///
-/// It is bound by reading the matrix, so nothing is packed: every column of the product is a row of the matrix as it is
-/// stored, and an inner-product tile runs along some of them at once. Rows that are not f32, or no whole number of
+/// It is bound by reading the matrix, so nothing is packed: every column of the product is a row of the matrix as it
+/// is stored, and an inner-product tile runs along some of them at once. Rows that are f16, or no whole number of
 /// vectors long, pass through a small buffer that widens them and ends them with zeros.
 ///
 /// Each lane sums every so manyth product, then the lanes are added in order: a fixed order again, though another one
@@ -95,9 +95,11 @@ final class FewRows {
         long bStride = b.stride(1);
         long at = b.offset() + first * bStride + fromK;
         int length = Math.min(BLOCK, padded - fromK);
-        Tile kernel = tiles.inner(m);
-        if (b.dtype() == DType.F32 && padded == k && columns == tiles.innerColumns(m)) {
-            kernel.accumulate(a, fromK * 4L, aStride, b.memory(), at * 4, bStride * 4, sums, length);
+        DType type = b.dtype();
+        if (type != DType.F16 && padded == k && columns == tiles.innerColumns(m)) {
+            int bytes = type.bytes();
+            tiles.inner(type, m)
+                    .accumulate(a, fromK * 4L, aStride, b.memory(), at * bytes, bStride * bytes, sums, length);
             return;
         }
         // the tile reads as many rows as it always does; what it makes of old ones is not looked at
@@ -108,7 +110,7 @@ final class FewRows {
             Packing.row(b.memory(), b.dtype(), at + j * bStride, 1, existing, staged, j * stride);
             Packing.zero(staged, j * stride + existing * 4L, length - existing);
         }
-        kernel.accumulate(a, fromK * 4L, aStride, staged, 0, stride, sums, length);
+        tiles.inner(DType.F32, m).accumulate(a, fromK * 4L, aStride, staged, 0, stride, sums, length);
     }
 
     private static float sum(float[] values, int from, int count) {

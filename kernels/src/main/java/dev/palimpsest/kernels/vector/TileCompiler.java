@@ -8,6 +8,7 @@ import static java.lang.constant.ConstantDescs.CD_void;
 import static java.lang.constant.ConstantDescs.INIT_NAME;
 import static java.lang.constant.ConstantDescs.MTD_void;
 
+import dev.palimpsest.kernels.DType;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
@@ -68,9 +69,12 @@ final class TileCompiler {
                 code -> new Body(code, bits, rows, vectors).outer(type));
     }
 
-    /// The inner-product kernel for `rows` rows and `columns` columns, each sum a vector of `bits` bits.
-    static Tile inner(int bits, int rows, int columns) {
-        return tile("Inner" + rows + "x" + columns + "x" + bits, code -> new Body(code, bits, rows, columns).inner());
+    /// The inner-product kernel for `rows` rows and `columns` columns, each sum a vector of `bits` bits, over columns
+    /// of f32 or bf16.
+    static Tile inner(DType type, int bits, int rows, int columns) {
+        return tile(
+                "Inner" + type + rows + "x" + columns + "x" + bits,
+                code -> new Body(code, bits, rows, columns).inner(type));
     }
 
     private static Tile tile(String name, Consumer<CodeBuilder> body) {
@@ -242,7 +246,8 @@ final class TileCompiler {
         }
 
         /// Each step loads one vector of every row of both sides.
-        void inner() {
+        void inner(DType type) {
+            boolean floats = type == DType.F32;
             int[] bColumn = locals(TypeKind.LONG, vectors);
             startOfRows(A_AT, A_STRIDE, aRow);
             startOfRows(B_AT, B_STRIDE, bColumn);
@@ -250,7 +255,12 @@ final class TileCompiler {
             loop(lanes, () -> {
                 for (int v = 0; v < vectors; v++) {
                     int column = bColumn[v];
-                    load(FLOATS, bits, B, () -> along(column));
+                    load(floats ? FLOATS : SHORTS, floats ? bits : bits / 2, B, () -> along(column, type.bytes()));
+                    if (!floats) {
+                        convert(SHORTS, "S2I", INTS);
+                        shift("LSHL", 16);
+                        asFloats();
+                    }
                     code.astore(b[v]);
                 }
                 for (int r = 0; r < rows; r++) {
@@ -286,12 +296,11 @@ final class TileCompiler {
 
         /// Pushes the position of element `i` of the row that starts at this local.
         private void along(int row) {
-            code.lload(row)
-                    .iload(i)
-                    .i2l()
-                    .loadConstant((long) Float.BYTES)
-                    .lmul()
-                    .ladd();
+            along(row, Float.BYTES);
+        }
+
+        private void along(int row, int bytes) {
+            code.lload(row).iload(i).i2l().loadConstant((long) bytes).lmul().ladd();
         }
 
         private void species(ClassDesc vector, int width) {

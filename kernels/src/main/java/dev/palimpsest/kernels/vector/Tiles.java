@@ -1,5 +1,6 @@
 package dev.palimpsest.kernels.vector;
 
+import dev.palimpsest.kernels.DType;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.Map;
@@ -36,7 +37,7 @@ final class Tiles {
         for (PanelType type : PanelType.values()) {
             outer.put(type, new AtomicReferenceArray<>((rows + 1) * (vectors + 1)));
         }
-        inner = new AtomicReferenceArray<>(INNER_ROWS + 1);
+        inner = new AtomicReferenceArray<>(2 * INNER_ROWS + 1);
     }
 
     /// The family for vectors of 128, 256 or 512 bits.
@@ -90,19 +91,20 @@ final class Tiles {
         AtomicReferenceArray<Tile> kernels = Objects.requireNonNull(outer.get(type));
         Tile tile = kernels.get(at);
         if (tile == null) {
-            kernels.compareAndSet(at, null, new Warming(TileCompiler.outer(type, bits, tileRows, tileVectors), 1));
+            kernels.compareAndSet(at, null, new Warming(TileCompiler.outer(type, bits, tileRows, tileVectors), 1, 0));
             tile = kernels.get(at);
         }
         return tile;
     }
 
-    /// The inner-product kernel for this many rows, at most [#INNER_ROWS], and [#innerColumns] columns.
-    Tile inner(int tileRows) {
-        Tile tile = inner.get(tileRows);
+    /// The inner-product kernel for this many rows, at most [#INNER_ROWS], and [#innerColumns] columns of f32 or bf16.
+    Tile inner(DType type, int tileRows) {
+        int at = type == DType.F32 ? tileRows : INNER_ROWS + tileRows;
+        Tile tile = inner.get(at);
         if (tile == null) {
-            inner.compareAndSet(
-                    tileRows, null, new Warming(TileCompiler.inner(bits, tileRows, innerColumns(tileRows)), lanes));
-            tile = inner.get(tileRows);
+            Tile kernel = TileCompiler.inner(type, bits, tileRows, innerColumns(tileRows));
+            inner.compareAndSet(at, null, new Warming(kernel, lanes, type.bytes()));
+            tile = inner.get(at);
         }
         return tile;
     }
@@ -131,11 +133,15 @@ final class Tiles {
 
         private final Tile kernel;
         private final int step;
+        private final int elementBytes;
         private int calls; // concurrent updates may get lost: that delays the change by some calls
 
-        Warming(Tile kernel, int step) {
+        /// @param step how far the inner dimension advances at a time
+        /// @param elementBytes size of an element of the right side if its rows run along the inner dimension, else 0
+        Warming(Tile kernel, int step, int elementBytes) {
             this.kernel = kernel;
             this.step = step * STEPS;
+            this.elementBytes = elementBytes;
         }
 
         @Override
@@ -143,8 +149,7 @@ final class Tiles {
                 MemorySegment a, long aAt, long aStride, MemorySegment b, long bAt, long bStride, float[] tile, int k) {
             int from = 0;
             if (calls < CALLS) {
-                // along the inner dimension, rows of an inner product advance like those of a
-                long bStep = step == STEPS ? bStride : Float.BYTES;
+                long bStep = elementBytes == 0 ? bStride : elementBytes;
                 for (; from + step < k && calls < CALLS; from += step, calls++) {
                     kernel.accumulate(a, aAt + from * 4L, aStride, b, bAt + from * bStep, bStride, tile, step);
                 }
