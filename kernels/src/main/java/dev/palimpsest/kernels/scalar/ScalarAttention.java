@@ -1,13 +1,15 @@
 package dev.palimpsest.kernels.scalar;
 
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.Attention;
+import dev.palimpsest.kernels.BFloat16;
 import dev.palimpsest.kernels.KeyRanges;
 import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.kernels.Shape;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/// Attention, one head and one query at a time, straight from its definition.
+/// Attention, one head and one query at a time, straight from its definition; in bf16 by rounding what is multiplied.
 final class ScalarAttention {
     private ScalarAttention() {}
 
@@ -25,16 +27,20 @@ final class ScalarAttention {
         double[] biasRow = new double[keys];
         double[] scores = new double[keys];
         double[] result = new double[v.dim(2)];
+        double[] weight = new double[1];
 
         for (int h = 0; h < heads; h++) {
             for (int j = 0; j < keys; j++) {
                 Rows.read(k, new int[] {j, h}, keyRows[j]);
                 Rows.read(v, new int[] {j, h}, valueRows[j]);
+                round(op, keyRows[j]);
+                round(op, valueRows[j]);
             }
             for (int i = 0; i < queries; i++) {
                 int from = visible.from(i);
                 int to = visible.to(i);
                 Rows.read(q, new int[] {i, h}, query);
+                round(op, query);
                 if (bias != null) {
                     Rows.read(bias, new int[] {h, i}, biasRow);
                 }
@@ -53,9 +59,11 @@ final class ScalarAttention {
                 }
                 Arrays.fill(result, 0);
                 for (int j = from; j < to && !blind; j++) {
+                    weight[0] = scores[j];
+                    round(op, weight);
                     scores[j] /= sum;
                     for (int d = 0; d < result.length; d++) {
-                        result[d] += scores[j] * valueRows[j][d];
+                        result[d] += weight[0] / sum * valueRows[j][d];
                     }
                 }
                 Rows.write(result, out, new int[] {i, h});
@@ -66,6 +74,14 @@ final class ScalarAttention {
                     double logSumExp = blind ? Double.NEGATIVE_INFINITY : max + Math.log(sum);
                     op.logSumExp().set(logSumExp, i, h);
                 }
+            }
+        }
+    }
+
+    private static void round(Attention op, double[] x) {
+        if (op.arithmetic() == Arithmetic.BF16) {
+            for (int i = 0; i < x.length; i++) {
+                x[i] = BFloat16.toFloat(BFloat16.fromFloat((float) x[i]));
             }
         }
     }

@@ -55,7 +55,8 @@ public final class VectorKernels implements Kernels {
     private final VectorMatmul matmul;
     private final PanelPacking packing;
     private final ImplicitGemm convolution;
-    private final VectorAttention attention;
+    private final Tiles tiles;
+    private final StreamingAttention attention;
 
     /// A provider with its threads.
     ///
@@ -77,11 +78,11 @@ public final class VectorKernels implements Kernels {
         indexing = new VectorIndexing(parallel, copies);
         rope = new VectorRope(parallel, scratch);
         interpolation = new VectorInterpolation(parallel, copies);
-        Tiles tiles = Tiles.of(bits);
+        tiles = Tiles.of(bits);
         matmul = new VectorMatmul(parallel, tiles, workspaces);
         packing = new PanelPacking(parallel, tiles, workspaces);
         convolution = new ImplicitGemm(parallel, workspaces, new VectorPatchTiles(tiles));
-        attention = new VectorAttention(parallel, tiles, workspaces);
+        attention = new StreamingAttention(parallel, workspaces);
     }
 
     /// Bytes of native memory that the matrix kernels hold for packed operands.
@@ -140,7 +141,8 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void attention(Attention op, NdArray q, NdArray k, NdArray v, NdArray out) {
-        attention.run(op, q, k, v, out);
+        Checks.attention(op, q, k, v, out);
+        attention.run(op, new VectorAttention(tiles, op, q.dim(2), v.dim(2)), q, k, v, out);
     }
 
     @Override
