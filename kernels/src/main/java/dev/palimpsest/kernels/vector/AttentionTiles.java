@@ -107,5 +107,16 @@ public abstract class AttentionTiles {
         /// @param toAt position of the first element in bytes
         /// @param step distance of elements
         public abstract void write(int tile, int row, float factor, MemorySegment to, long toAt, long step);
+
+        /// Writes some dense numbers times a factor.
+        ///
+        /// @param from f32, from byte `at` on
+        /// @param to f32
+        /// @param toAt position of the first element in bytes
+        /// @param step distance of elements
+        protected static void write(
+                MemorySegment from, long at, int n, float factor, MemorySegment to, long toAt, long step) {
+            ScoreRow.LOOP.write(from, at, n, factor, to, toAt, step);
+        }
     }
 }

@@ -29,15 +29,15 @@ final class ScoreLoop implements ScoreRow {
     }
 
     @Override
-    public void write(MemorySegment m, long at, int n, MemorySegment to, long toAt, long step) {
+    public void write(MemorySegment m, long at, int n, float factor, MemorySegment to, long toAt, long step) {
         int i = 0;
         if (step == 1) {
             for (; i <= n - Simd.LANES; i += Simd.LANES) {
-                Simd.store(Simd.load(m, at + i * 4L), to, toAt + i * 4L);
+                Simd.store(Simd.load(m, at + i * 4L).mul(factor), to, toAt + i * 4L);
             }
         }
         for (; i < n; i++) {
-            to.set(JAVA_FLOAT_UNALIGNED, toAt + i * step * 4, m.get(JAVA_FLOAT_UNALIGNED, at + i * 4L));
+            to.set(JAVA_FLOAT_UNALIGNED, toAt + i * step * 4, m.get(JAVA_FLOAT_UNALIGNED, at + i * 4L) * factor);
         }
     }
 

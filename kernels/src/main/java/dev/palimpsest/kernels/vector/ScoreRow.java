@@ -10,8 +10,8 @@ interface ScoreRow {
     /// `m[i] += x[i * step]`
     void add(MemorySegment m, long at, int n, MemorySegment x, long xAt, long step);
 
-    /// `to[i * step] = m[i]`
-    void write(MemorySegment m, long at, int n, MemorySegment to, long toAt, long step);
+    /// `to[i * step] = m[i] * factor`
+    void write(MemorySegment m, long at, int n, float factor, MemorySegment to, long toAt, long step);
 
     /// `m[i] = e^(m[i] - max) * factor`
     void probabilities(MemorySegment m, long at, int n, float max, float factor);

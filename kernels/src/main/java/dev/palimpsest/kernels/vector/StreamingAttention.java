@@ -318,7 +318,7 @@ public final class StreamingAttention {
                         if (probabilities != null) {
                             long to = position(probabilities, first + r, firstKey + key) * 4;
                             ScoreRow.LOOP.write(
-                                    scores, at, next - key, probabilities.memory(), to, probabilities.stride(2));
+                                    scores, at, next - key, 1, probabilities.memory(), to, probabilities.stride(2));
                         }
                     }
                 }

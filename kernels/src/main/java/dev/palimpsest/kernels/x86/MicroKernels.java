@@ -37,6 +37,13 @@ class MicroKernels {
         return programs.computeIfAbsent(op, key -> memory.install(FinishGenerator.generate((Finish) key), arena));
     }
 
+    /// A part of attention; arguments are those of [AttentionGenerator].
+    Program attention(AttentionGenerator.Piece piece) {
+        return programs.computeIfAbsent(
+                (Record) piece,
+                key -> memory.install(AttentionGenerator.generate((AttentionGenerator.Piece) key), arena));
+    }
+
     /// A conversion; arguments are those of [LayoutGenerator].
     Program layout(Layout layout) {
         return programs.computeIfAbsent(

@@ -20,6 +20,7 @@ import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Unary;
 import dev.palimpsest.kernels.vector.ImplicitGemm;
 import dev.palimpsest.kernels.vector.PanelFilter;
+import dev.palimpsest.kernels.vector.StreamingAttention;
 import dev.palimpsest.kernels.vector.VectorKernels;
 import dev.palimpsest.kernels.vector.Workspace;
 import java.lang.foreign.Arena;
@@ -28,8 +29,8 @@ import java.lang.ref.Reference;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/// The provider with machine code for matrix products and convolutions, written at run time for this processor:
-/// AVX-512, bf16 and 8-bit integers where it has them. Everything else is [VectorKernels]'.
+/// The provider with machine code for matrix products, convolutions and attention, written at run time for this
+/// processor: AVX-512, bf16 and 8-bit integers where it has them. Everything else is [VectorKernels]'.
 ///
 /// Machine code does not check addresses: that memory is alive is checked once at the start of an op, and arrays have
 /// been checked against their memory when they were made. It knows no objects either: fences keep the operands from
@@ -40,6 +41,8 @@ public final class X86Kernels implements Kernels {
     private final Workspace.Pool patchMemory = new Workspace.Pool();
     private final X86PatchTiles patches;
     private final ImplicitGemm convolution;
+    private final Workspace.Pool attentionMemory = new Workspace.Pool();
+    private final StreamingAttention attention;
 
     /// A provider with its threads.
     ///
@@ -50,11 +53,12 @@ public final class X86Kernels implements Kernels {
         matmul = new X86Matmul(MachineCode.kernels(), vector, parallel);
         patches = new X86PatchTiles(MachineCode.kernels());
         convolution = new ImplicitGemm(parallel, patchMemory, patches);
+        attention = new StreamingAttention(parallel, attentionMemory);
     }
 
     /// Bytes of native memory that the matrix kernels hold for operands that they convert or pack.
     public long workspaceBytes() {
-        return vector.workspaceBytes() + matmul.workspaceBytes() + patchMemory.bytes();
+        return vector.workspaceBytes() + matmul.workspaceBytes() + patchMemory.bytes() + attentionMemory.bytes();
     }
 
     @Override
@@ -190,7 +194,22 @@ public final class X86Kernels implements Kernels {
 
     @Override
     public void attention(Attention op, NdArray q, NdArray k, NdArray v, NdArray out) {
-        vector.attention(op, q, k, v, out);
+        if (op.arithmetic() == Arithmetic.BF16 && !MachineCode.kernels().supports(TileType.BF16)) {
+            vector.attention(op, q, k, v, out);
+            return;
+        }
+        Checks.attention(op, q, k, v, out);
+        requireAlive("attention", q.memory(), k.memory(), v.memory(), out.memory());
+        requireAlive("attention", memory(op.bias()), memory(op.probabilities()), memory(op.logSumExp()));
+        try {
+            attention.run(op, new X86Attention(MachineCode.kernels(), vector, op, q.dim(2), v.dim(2)), q, k, v, out);
+        } finally {
+            Reference.reachabilityFence(op);
+            Reference.reachabilityFence(q);
+            Reference.reachabilityFence(k);
+            Reference.reachabilityFence(v);
+            Reference.reachabilityFence(out);
+        }
     }
 
     @Override
