@@ -6,9 +6,9 @@ import org.jspecify.annotations.Nullable;
 /// matrix of scores never exists (Milakov & Gimelshein 2018, arXiv 1805.02867; Dao et al. 2022, arXiv 2205.14135).
 ///
 /// With [Arithmetic#BF16] the elements of q, k and v are rounded to bf16, and so are the weights (relative to the
-/// largest weight that the query has met) before they multiply the values; products are summed in f32, and scale, bias,
-/// softmax and its denominator are f32, of the weights as they were before they were rounded. `x86` is about twice as
-/// fast that way, `vector` no faster than in f32.
+/// largest weight that the query has met) before they multiply the values; products are summed in f32, and scale,
+/// bias, softmax and its denominator are f32, of the weights as they were before they were rounded. `x86` is about
+/// twice as fast that way, `vector` no faster than in f32.
 ///
 /// @param scale multiplied to the scores, usually `1 / sqrt(headDim)`
 /// @param visible which keys each query sees

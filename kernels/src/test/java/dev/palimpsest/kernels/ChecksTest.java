@@ -115,8 +115,8 @@ class ChecksTest {
         Attention plain = Attention.of(1, full);
         return Stream.of(
                 refused(
-                        "attention: q (2, 3, 4, 1), k (5, 3, 4), v (5, 3, 6): each needs three axes (length, heads, head"
-                                + " width)",
+                        "attention: q (2, 3, 4, 1), k (5, 3, 4), v (5, 3, 6): each needs three axes (length, heads,"
+                                + " head width)",
                         k -> k.attention(plain, zeros(2, 3, 4, 1), k5, v, out)),
                 refused(
                         "attention: q (2, 3, 4), k (5, 1, 4), v (5, 3, 6): the numbers of heads 3, 1 and 3 differ",
@@ -131,7 +131,8 @@ class ChecksTest {
                         "attention: q (2, 3, 4), k (5, 3, 4), v (5, 3, 6): the key ranges are for 2 queries and 9 keys",
                         k -> k.attention(Attention.of(1, KeyRanges.full(2, 9)), q, k5, v, out)),
                 refused(
-                        "attention: q (2, 3, 4), k (5, 3, 4), v (5, 3, 6): the output must be (2, 3, 6) but is (2, 3, 4)",
+                        "attention: q (2, 3, 4), k (5, 3, 4), v (5, 3, 6): the output must be (2, 3, 6) but is (2, 3,"
+                                + " 4)",
                         k -> k.attention(plain, q, k5, v, zeros(2, 3, 4))),
                 refused(
                         "attention: k (5, 3, 4) is i32 but must be f32 or f16 or bf16",
@@ -153,7 +154,10 @@ class ChecksTest {
                         k -> k.attention(new Attention(1, full, null, null, zeros(3, 2)), q, k5, v, out)),
                 refused(
                         "attention: log-sum-exp (2, 3) is f64 but must be f32",
-                        k -> k.attention(new Attention(1, full, null, null, typed(DType.F64, 2, 3)), q, k5, v, out)));
+                        k -> k.attention(new Attention(1, full, null, null, typed(DType.F64, 2, 3)), q, k5, v, out)),
+                refused(
+                        "attention: INT8 is not one of F32 and BF16",
+                        k -> k.attention(Attention.of(1, full).withArithmetic(Arithmetic.INT8), q, k5, v, out)));
     }
 
     static Stream<Arguments> norms() {
@@ -362,7 +366,8 @@ class ChecksTest {
                         k -> k.interpolate(
                                 Interpolation.BICUBIC_ANTIALIAS, zeros(1, 2, 1, 3, 4), zeros(1, 2, 1, 3, 4))),
                 refused(
-                        "interpolate NEAREST: (1, 2, 0, 4) to (1, 2, 3, 4): nothing can be enlarged from an empty input",
+                        "interpolate NEAREST: (1, 2, 0, 4) to (1, 2, 3, 4): nothing can be enlarged from an empty"
+                                + " input",
                         k -> k.interpolate(Interpolation.NEAREST, zeros(1, 2, 0, 4), zeros(1, 2, 3, 4))),
                 refused(
                         "interpolate NEAREST: the input (1, 2, 3, 4) is u8 but must be f32 or f16 or bf16",

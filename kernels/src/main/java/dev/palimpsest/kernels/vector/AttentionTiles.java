@@ -3,12 +3,12 @@ package dev.palimpsest.kernels.vector;
 import dev.palimpsest.kernels.NdArray;
 import java.lang.foreign.MemorySegment;
 
-/// What [StreamingAttention] leaves to a processor: how keys, values and queries are packed, and the micro-kernels over
-/// them. An instance belongs to one call of attention and is shared by its tasks.
+/// What [StreamingAttention] leaves to a processor: how keys, values and queries are packed, and the micro-kernels
+/// over them. An instance belongs to one call of attention and is shared by its tasks.
 ///
 /// Keys are cut into blocks of [#blockKeys]. Scores are computed for panels of [#panel] keys, and weights and weighted
-/// sums for steps of [#step] keys; a panel is a whole number of steps and a block of panels. Queries are taken
-/// [#rows] at a time.
+/// sums for steps of [#step] keys; a panel is a whole number of steps and a block of panels. Queries are taken [#rows]
+/// at a time.
 public abstract class AttentionTiles {
     /// Nothing to set up.
     protected AttentionTiles() {}
@@ -52,8 +52,8 @@ public abstract class AttentionTiles {
 
     /// The state of some tiles of queries. Where a method takes several tiles, it does the same for each of them.
     ///
-    /// For each query there is the largest score so far, the sum of the weights relative to it, and the weighted sums of
-    /// values.
+    /// For each query there are the largest score so far, the sum of the weights relative to it, and the weighted
+    /// sums of values.
     public abstract class Group {
         /// Nothing to set up.
         protected Group() {}
@@ -66,8 +66,7 @@ public abstract class AttentionTiles {
         public abstract void start(int tile, NdArray q, int head, int first, int count);
 
         /// Scaled scores of the keys `from` to `to` of a block of `keys` keys; computes whole panels.
-        public abstract void score(
-                int tile, int tiles, int from, int to, int keys, MemorySegment packed, long keysAt);
+        public abstract void score(int tile, int tiles, int from, int to, int keys, MemorySegment packed, long keysAt);
 
         /// Where the scores of all queries lie.
         public abstract MemorySegment scores();
@@ -78,8 +77,8 @@ public abstract class AttentionTiles {
         /// How many keys have scores that lie one behind the other, counted from multiples of this number.
         public abstract int run();
 
-        /// Turns scores into weights `e^(score - largest)`, updates the largest scores and the sums of weights. A score of
-        /// negative infinity has a weight of 0.
+        /// Turns scores into weights `e^(score - largest)`, updates the largest scores and the sums of weights. A
+        /// score of negative infinity has a weight of 0.
         ///
         /// @param from first key, a multiple of the step
         /// @param to end of the keys, a multiple of the step
@@ -92,8 +91,7 @@ public abstract class AttentionTiles {
         public abstract void add(int tile, int tiles, int from, int to, MemorySegment packed, long valuesAt);
 
         /// The same for one query and any keys, slowly.
-        public abstract void addAlone(
-                int tile, int row, int from, int to, MemorySegment packed, long valuesAt);
+        public abstract void addAlone(int tile, int row, int from, int to, MemorySegment packed, long valuesAt);
 
         /// The largest score of a query so far, NaNs left out.
         public abstract float max(int tile, int row);

@@ -49,7 +49,8 @@ final class ScoreLoop implements ScoreRow {
         }
         if (i < n) {
             VectorMask<Float> rest = Simd.first(n - i);
-            FloatVector e = VectorMath.exp(Simd.load(m, at + i * 4L, rest).sub(max)).mul(factor);
+            FloatVector e =
+                    VectorMath.exp(Simd.load(m, at + i * 4L, rest).sub(max)).mul(factor);
             Simd.store(e, m, at + i * 4L, rest);
         }
     }
@@ -64,8 +65,9 @@ final class ScoreLoop implements ScoreRow {
         }
     }
 
-    /// The largest of `start` and the scores. Four maxima run side by side, since one waits for the previous. A comparison
-    /// and a choice are a quarter of the instructions of the vector's own maximum, which minds NaNs and signs of zeros.
+    /// The largest of `start` and the scores. Four maxima run side by side, since one waits for the previous. A
+    /// comparison and a choice are a quarter of the instructions of the vector's own maximum, which minds NaNs and
+    /// signs of zeros.
     @Inline
     private static float max(MemorySegment m, long at, int n, float start) {
         FloatVector a = Simd.splat(start);
@@ -94,7 +96,15 @@ final class ScoreLoop implements ScoreRow {
 
     @Override
     public void weigh(
-            MemorySegment m, long at, long stride, int n, int first, int rows, float[] max, float[] factor, float[] sums) {
+            MemorySegment m,
+            long at,
+            long stride,
+            int n,
+            int first,
+            int rows,
+            float[] max,
+            float[] factor,
+            float[] sums) {
         for (int r = 0; r < rows; r++) {
             long row = at + r * stride;
             float before = max[first + r];
@@ -108,7 +118,8 @@ final class ScoreLoop implements ScoreRow {
             int sumsAt = (first + r) * Simd.LANES;
             FloatVector sum = FloatVector.fromArray(Simd.FLOATS, sums, sumsAt).mul(by);
             for (int i = 0; i < n; i += Simd.LANES) {
-                FloatVector e = VectorMath.expOfNegative(Simd.load(m, row + i * 4L).sub(highest));
+                FloatVector e =
+                        VectorMath.expOfNegative(Simd.load(m, row + i * 4L).sub(highest));
                 Simd.store(e, m, row + i * 4L);
                 sum = sum.add(e);
             }
@@ -118,7 +129,15 @@ final class ScoreLoop implements ScoreRow {
 
     @Override
     public void weighRounded(
-            MemorySegment m, long at, long stride, int n, int first, int rows, float[] max, float[] factor, float[] sums) {
+            MemorySegment m,
+            long at,
+            long stride,
+            int n,
+            int first,
+            int rows,
+            float[] max,
+            float[] factor,
+            float[] sums) {
         for (int r = 0; r < rows; r++) {
             long row = at + r * stride;
             float before = max[first + r];
@@ -132,7 +151,8 @@ final class ScoreLoop implements ScoreRow {
             int sumsAt = (first + r) * Simd.LANES;
             FloatVector sum = FloatVector.fromArray(Simd.FLOATS, sums, sumsAt).mul(by);
             for (int i = 0; i < n; i += Simd.LANES) {
-                FloatVector e = VectorMath.expOfNegative(Simd.load(m, row + i * 4L).sub(highest));
+                FloatVector e =
+                        VectorMath.expOfNegative(Simd.load(m, row + i * 4L).sub(highest));
                 Simd.store(Simd.toBFloat16Bits(e).lanewise(LSHL, 16), m, row + i * 4L);
                 sum = sum.add(e);
             }

@@ -22,21 +22,36 @@ interface ScoreRow {
     /// @param stride distance of rows in `m`
     void copy(float[] tile, int rows, int w, float factor, MemorySegment m, long at, long stride);
 
-    /// Updates the largest score of some rows with `n` more scores each, NaNs left out, and turns the scores into weights
-    /// `e^(score - largest)`; what is less than the smallest normal number becomes 0.
+    /// Updates the largest score of some rows with `n` more scores each, NaNs left out, and turns the scores into
+    /// weights `e^(score - largest)`; what is less than the smallest normal number becomes 0.
     ///
     /// @param n a multiple of the vector's length
     /// @param stride distance of rows in `m`
     /// @param max the largest scores, from `first` on
     /// @param factor receives what makes earlier sums relative to the new largest scores
-    /// @param sums for each row as many sums as a vector has lanes, which are made relative and to which the weights are
-    ///     added
+    /// @param sums for each row as many sums as a vector has lanes; made relative, then the weights are added
     void weigh(
-            MemorySegment m, long at, long stride, int n, int first, int rows, float[] max, float[] factor, float[] sums);
+            MemorySegment m,
+            long at,
+            long stride,
+            int n,
+            int first,
+            int rows,
+            float[] max,
+            float[] factor,
+            float[] sums);
 
     /// The same; the weights are rounded to bf16 after they were added up.
     void weighRounded(
-            MemorySegment m, long at, long stride, int n, int first, int rows, float[] max, float[] factor, float[] sums);
+            MemorySegment m,
+            long at,
+            long stride,
+            int n,
+            int first,
+            int rows,
+            float[] max,
+            float[] factor,
+            float[] sums);
 
     /// `a[i] *= factor` in a row of a tile; `n` is a multiple of the vector's length.
     void scale(float[] a, int from, int n, float factor);

@@ -20,10 +20,10 @@ import org.jspecify.annotations.Nullable;
 /// cache, turns them into weights relative to the largest score so far, and adds the weighted values; when a larger
 /// score turns up, what was added before is scaled down.
 ///
-/// A key that a query does not see never touches that query's numbers. Its weight is 0, which is enough where all values
-/// of the block are finite; where they are not, queries of a tile that see different keys are dealt with one by one.
-/// Blocks begin at fixed keys and tiles at fixed queries, so a result depends neither on the number of threads nor on
-/// the grouping of queries.
+/// A key that a query does not see never touches that query's numbers. Its weight is 0, which is enough where all
+/// values of the block are finite; where they are not, queries of a tile that see different keys are dealt with one by
+/// one. Blocks begin at fixed keys and tiles at fixed queries, so a result depends neither on the number of threads
+/// nor on the grouping of queries.
 public final class StreamingAttention {
     /// Bytes of packed keys and values that tasks share.
     private static final long SHARED = 16L << 20;
@@ -232,16 +232,14 @@ public final class StreamingAttention {
             for (int tile = 0; tile < tileCount; tile++) {
                 look(tile, firstKey, blockEnd);
             }
-            forEachRun((tile, count) ->
-                    tiles.score(tile, count, tileBegin[tile], tileEnd[tile], blockEnd, packed, at));
+            forEachRun((tile, count) -> tiles.score(tile, count, tileBegin[tile], tileEnd[tile], blockEnd, packed, at));
             for (int tile = 0; tile < tileCount; tile++) {
                 adjust(tile, firstKey);
             }
             forEachRun((tile, count) -> tiles.weigh(tile, count, tileBegin[tile], tileEnd[tile]));
             long valuesAt = at + run.tiles.keyBytes();
             if (finite) {
-                forEachRun((tile, count) ->
-                        tiles.add(tile, count, tileBegin[tile], tileEnd[tile], packed, valuesAt));
+                forEachRun((tile, count) -> tiles.add(tile, count, tileBegin[tile], tileEnd[tile], packed, valuesAt));
             } else {
                 addWithCare(packed, valuesAt);
             }
@@ -334,8 +332,8 @@ public final class StreamingAttention {
             }
         }
 
-        /// Adds weighted values of which some are infinite or no numbers, so that they do not touch the queries that do
-        /// not see them.
+        /// Adds weighted values of which some are infinite or no numbers, so that they do not touch the queries that
+        /// do not see them.
         private void addWithCare(MemorySegment packed, long valuesAt) {
             for (int tile = 0; tile < tileCount; tile++) {
                 if (tileBegin[tile] >= tileEnd[tile]) {

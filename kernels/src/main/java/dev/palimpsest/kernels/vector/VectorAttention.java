@@ -10,8 +10,8 @@ import java.util.Arrays;
 
 /// The tiles of attention on the Vector API, in f32; for bf16 they round what they read and the weights.
 ///
-/// Keys lie in panels as wide as a tile, one row for each element of the head, values in panels of as many columns, one
-/// row for each key. Queries, scores and weights lie in rows.
+/// Keys lie in panels as wide as a tile, one row for each element of the head, values in panels of as many columns,
+/// one row for each key. Queries, scores and weights lie in rows.
 final class VectorAttention extends AttentionTiles {
     /// Keys of a block: of the values it makes a panel that stays in the first-level cache.
     private static final int BLOCK = 128;

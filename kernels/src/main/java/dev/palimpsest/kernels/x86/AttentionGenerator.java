@@ -7,7 +7,6 @@ import static dev.palimpsest.kernels.x86.Gpr.R9;
 import static dev.palimpsest.kernels.x86.Gpr.RAX;
 import static dev.palimpsest.kernels.x86.Gpr.RCX;
 import static dev.palimpsest.kernels.x86.Gpr.RDI;
-import static dev.palimpsest.kernels.x86.Gpr.RDX;
 import static dev.palimpsest.kernels.x86.Gpr.RSI;
 import static dev.palimpsest.kernels.x86.Operand.Memory.at;
 import static dev.palimpsest.kernels.x86.Operand.Vec.zmm;
@@ -15,8 +14,8 @@ import static dev.palimpsest.kernels.x86.Operand.Vec.zmm;
 import dev.palimpsest.kernels.x86.Assembler.Condition;
 import dev.palimpsest.kernels.x86.Operand.Vec;
 
-/// Writes the micro-kernels of attention: scores, weights, weighted sums; each for several tiles of queries behind each
-/// other.
+/// Writes the micro-kernels of attention: scores, weights, weighted sums; each for several tiles of queries behind
+/// each other.
 ///
 /// A unit is 32 bits along the inner dimension of a product: one f32, or two bf16 that one instruction multiplies and
 /// adds. Scores and weights of a tile lie in chunks of 16 units: chunk after chunk, in each of them row after row 64
@@ -138,7 +137,8 @@ final class AttentionGenerator {
         a.j(Condition.NE, next);
     }
 
-    /// Multiplies some units: of the left side at `rax`, where rows have a constant distance, and of the panel at `r10`.
+    /// Multiplies some units: of the left side at `rax`, where rows have a constant distance, and of the panel at
+    /// `r10`.
     private void multiply(boolean pairs, int units, int rowStride, int vectors) {
         for (int k = 0; k < units; k++) {
             for (int v = 0; v < vectors; v++) {
@@ -331,8 +331,8 @@ final class AttentionGenerator {
         return result;
     }
 
-    /// `result = e^x` for x up to 0 as `2^n e^r` with a whole number n and |r| up to ln2/2 (Cody & Waite 1980); `x` and
-    /// `n` are lost.
+    /// `result = e^x` for x up to 0 as `2^n e^r` with a whole number n and |r| up to ln2/2 (Cody & Waite 1980); `x`
+    /// and `n` are lost.
     private void exponential(Vec x, Vec n, Vec result) {
         a.vmaxps(x, LIMIT, x);
         a.vmulps(n, x, TO_BINARY);

@@ -223,9 +223,7 @@ final class X86Attention extends AttentionTiles {
             rest -= valueVectors[panel++] * LANES;
         }
         long at = valuesAt + valuePanelAt(panel) + 64L * valueVectors[panel] * (key / perUnit) + 4L * rest;
-        return pairs
-                ? BFloat16.toFloat(packed.get(JAVA_SHORT, at + 2 * (key % 2)))
-                : packed.get(JAVA_FLOAT, at);
+        return pairs ? BFloat16.toFloat(packed.get(JAVA_SHORT, at + 2 * (key % 2))) : packed.get(JAVA_FLOAT, at);
     }
 
     @Override
@@ -308,8 +306,8 @@ final class X86Attention extends AttentionTiles {
             return LANES;
         }
 
-        /// Weights in pairs take half the room of the scores; those of a step lie where the first scores did that became
-        /// the same chunk, counted from the first key of the block.
+        /// Weights in pairs take half the room of the scores; those of a step lie where the first scores did that
+        /// became the same chunk, counted from the first key of the block.
         private long weightsAt(int tile, int key) {
             return scoresAt + scoreBytes * tile + (long) AttentionGenerator.CHUNK * (key / step());
         }

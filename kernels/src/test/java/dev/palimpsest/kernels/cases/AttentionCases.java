@@ -3,6 +3,7 @@ package dev.palimpsest.kernels.cases;
 import static dev.palimpsest.kernels.cases.Operand.f32;
 import static dev.palimpsest.kernels.cases.Operand.output;
 
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.Attention;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.KeyRanges;
@@ -18,10 +19,22 @@ final class AttentionCases {
     private static final Values HIDING = new Values(
             "numbers that hide a third", (random, i) -> i % 12 < 4 ? Double.NEGATIVE_INFINITY : random.nextGaussian());
 
-    private AttentionCases() {}
+    private final Arithmetic arithmetic;
+    private final List<OpCase> cases = new ArrayList<>();
+
+    private AttentionCases(Arithmetic arithmetic) {
+        this.arithmetic = arithmetic;
+    }
 
     static List<OpCase> all() {
-        List<OpCase> cases = new ArrayList<>();
+        List<OpCase> all = new ArrayList<>();
+        for (Arithmetic arithmetic : List.of(Arithmetic.F32, Arithmetic.BF16)) {
+            all.addAll(new AttentionCases(arithmetic).list());
+        }
+        return all;
+    }
+
+    private List<OpCase> list() {
         int[][] sizes = { // queries, keys, heads, width, width of the values
             {0, 3, 2, 4, 4},
             {3, 0, 2, 4, 4},
@@ -42,13 +55,13 @@ final class AttentionCases {
             cases.add(of(sizes(s), KeyRanges.full(s[0], s[1]), Extras.NONE, "full"));
             cases.add(of(sizes(s), KeyRanges.full(s[0], s[1]), Extras.ALL, "full"));
         }
-        ranges(cases);
-        layoutsAndTypes(cases);
-        extremes(cases);
+        ranges();
+        layoutsAndTypes();
+        extremes();
         return cases;
     }
 
-    private static void ranges(List<OpCase> cases) {
+    private void ranges() {
         for (Extras extras : List.of(Extras.NONE, Extras.ALL)) {
             cases.add(of(sizes(33, 33, 2, 16, 16), KeyRanges.causal(33, 33), extras, "causal"));
             cases.add(of(sizes(5, 70, 2, 16, 16), KeyRanges.causal(5, 70), extras, "causal behind a cache"));
@@ -77,7 +90,7 @@ final class AttentionCases {
         }
     }
 
-    private static void layoutsAndTypes(List<OpCase> cases) {
+    private void layoutsAndTypes() {
         KeyRanges full = KeyRanges.full(21, 37);
         for (Layout layout : Layout.values()) {
             Operands s = sizes(21, 37, 3, 18, 10);
@@ -119,7 +132,7 @@ final class AttentionCases {
         cases.add(of(s, full, new Extras(null, false, true, Layout.SPACED), "full"));
     }
 
-    private static void extremes(List<OpCase> cases) {
+    private void extremes() {
         Operands s = sizes(9, 40, 2, 16, 16);
         KeyRanges full = KeyRanges.full(9, 40);
         Operand hideAll = f32(9, 1).with(Values.cycle(0, Double.NEGATIVE_INFINITY, 1));
@@ -128,7 +141,8 @@ final class AttentionCases {
         Operands loud = new Operands(s.q.with(Values.normal(0, 40)), s.k.with(Values.normal(0, 40)), s.v, s.out);
         OpCase c = of(loud, full, Extras.ALL, "large scores");
         // scores of about 6000 err by some of their own last places, and the weights by that much relative to 1
-        cases.add(new OpCase(c.op(), c.name(), c.inputs(), c.outputs(), c.call(), Tolerance.roundings(4 * 6000, 1)));
+        cases.add(new OpCase(
+                c.op(), c.name(), c.inputs(), c.outputs(), c.call(), rounded(Tolerance.roundings(4 * 6000, 1))));
     }
 
     private record Operands(Operand q, Operand k, Operand v, Operand out) {}
@@ -144,7 +158,7 @@ final class AttentionCases {
         static final Extras ALL = new Extras(f32(1), true, true, Layout.DENSE);
     }
 
-    private static OpCase of(Operands s, KeyRanges visible, Extras extras, String name) {
+    private OpCase of(Operands s, KeyRanges visible, Extras extras, String name) {
         int queries = s.q.seen().dim(0);
         int keys = s.k.seen().dim(0);
         int heads = s.q.seen().dim(1);
@@ -166,18 +180,26 @@ final class AttentionCases {
             NdArray probabilities = extras.probabilities ? out.get(1) : null;
             NdArray logSumExp = extras.logSumExp ? out.get(out.size() - 1) : null;
             kernels.attention(
-                    new Attention(scale, visible, bias, probabilities, logSumExp),
+                    new Attention(scale, visible, bias, probabilities, logSumExp, arithmetic),
                     in.get(0),
                     in.get(1),
                     in.get(2),
                     out.get(0));
         };
-        String title = name + ", q " + s.q + ", k " + s.k + ", v " + s.v + " to " + s.out
+        String title = (arithmetic == Arithmetic.F32 ? "" : arithmetic + ", ") + name + ", q " + s.q + ", k " + s.k
+                + ", v " + s.v + " to " + s.out
                 + (extras.bias == null ? "" : ", bias " + extras.bias)
                 + (extras.probabilities ? ", probabilities " + extras.layout : "")
                 + (extras.logSumExp ? ", log-sum-exp " + extras.layout : "");
         // a score is a sum of `width` products, a result a weighted mean of `keys` values
         Tolerance tolerance = Tolerance.roundings(16 + width + Math.sqrt(keys), 1);
-        return new OpCase("attention", title, inputs, outputs, call, tolerance);
+        return new OpCase("attention", title, inputs, outputs, call, rounded(tolerance));
+    }
+
+    /// In bf16 weights are rounded relative to the largest score that a query has met, which depends on the order:
+    /// they differ by two roundings of 2^-9 at most, and so does what they make of values around 1.
+    private Tolerance rounded(Tolerance tolerance) {
+        double roundings = arithmetic == Arithmetic.F32 ? 0 : Math.scalb(2.0, -9);
+        return new Tolerance(tolerance.absolute() + roundings, tolerance.relative() + roundings);
     }
 }
