@@ -54,7 +54,7 @@ public abstract class AttentionTiles {
     ///
     /// For each query there are the largest score so far, the sum of the weights relative to it, and the weighted
     /// sums of values.
-    public abstract class Group {
+    public abstract static class Group {
         /// Nothing to set up.
         protected Group() {}
 

@@ -310,7 +310,7 @@ public final class StreamingAttention {
                         next = Math.min(end[r], (key / tiles.run() + 1) * tiles.run());
                         long at = tiles.scoreAt(tile, r - row, key);
                         if (bias != null) {
-                            long x = (position(bias, first + r, firstKey + key)) * 4;
+                            long x = position(bias, first + r, firstKey + key) * 4;
                             ScoreRow.LOOP.add(scores, at, next - key, bias.memory(), x, bias.stride(2));
                         }
                         if (probabilities != null) {

@@ -206,7 +206,7 @@ final class X86Attention extends AttentionTiles {
                     .set(LayoutGenerator.TAIL, 0)
                     .run(kernels.layout(new Layout.Range(type)));
             for (int i = 0; i < LANES; i++) {
-                finite &= range.get(JAVA_FLOAT, 128 + 4 * i) == 0;
+                finite &= range.get(JAVA_FLOAT, 128 + 4L * i) == 0;
             }
             to.asSlice(at + 64L * vectors * valueUnits, 64L * vectors * (whole - valueUnits))
                     .fill((byte) 0);
@@ -223,7 +223,7 @@ final class X86Attention extends AttentionTiles {
             rest -= valueVectors[panel++] * LANES;
         }
         long at = valuesAt + valuePanelAt(panel) + 64L * valueVectors[panel] * (key / perUnit) + 4L * rest;
-        return pairs ? BFloat16.toFloat(packed.get(JAVA_SHORT, at + 2 * (key % 2))) : packed.get(JAVA_FLOAT, at);
+        return pairs ? BFloat16.toFloat(packed.get(JAVA_SHORT, at + 2L * (key % 2))) : packed.get(JAVA_FLOAT, at);
     }
 
     @Override
@@ -265,7 +265,7 @@ final class X86Attention extends AttentionTiles {
             convert(rows, 0, count, depth, type, memory.address() + queryBytes * tile, stride, workspace);
             memory.asSlice(stateAt(tile), AttentionGenerator.STATE).fill((byte) 0);
             for (int r = 0; r < ROWS; r++) {
-                memory.set(JAVA_FLOAT, stateAt(tile) + AttentionGenerator.MAX + 4 * r, Float.NEGATIVE_INFINITY);
+                memory.set(JAVA_FLOAT, stateAt(tile) + AttentionGenerator.MAX + 4L * r, Float.NEGATIVE_INFINITY);
             }
             memory.asSlice(sumsAt + sumBytes * tile, sumBytes).fill((byte) 0);
         }
@@ -361,7 +361,7 @@ final class X86Attention extends AttentionTiles {
 
         @Override
         public void addAlone(int tile, int row, int from, int to, MemorySegment packed, long valuesAt) {
-            float factor = memory.get(JAVA_FLOAT, stateAt(tile) + AttentionGenerator.FACTOR + 4 * row);
+            float factor = memory.get(JAVA_FLOAT, stateAt(tile) + AttentionGenerator.FACTOR + 4L * row);
             for (int c = 0; c < valueDepth; c++) {
                 long at = sumAt(tile, row, c);
                 float sum = memory.get(JAVA_FLOAT, at) * factor;
@@ -375,20 +375,20 @@ final class X86Attention extends AttentionTiles {
         private float weight(int tile, int row, int key) {
             long at = weightsAt(tile, key) + 64L * row;
             return pairs
-                    ? BFloat16.toFloat(memory.get(JAVA_SHORT, at + 2 * (key % step())))
-                    : memory.get(JAVA_FLOAT, at + 4 * (key % step()));
+                    ? BFloat16.toFloat(memory.get(JAVA_SHORT, at + 2L * (key % step())))
+                    : memory.get(JAVA_FLOAT, at + 4L * (key % step()));
         }
 
         @Override
         public float max(int tile, int row) {
-            return memory.get(JAVA_FLOAT, stateAt(tile) + AttentionGenerator.MAX + 4 * row);
+            return memory.get(JAVA_FLOAT, stateAt(tile) + AttentionGenerator.MAX + 4L * row);
         }
 
         @Override
         public float sum(int tile, int row) {
             float sum = 0;
             for (int i = 0; i < LANES; i++) {
-                sum += memory.get(JAVA_FLOAT, stateAt(tile) + AttentionGenerator.SUMS + 64 * row + 4 * i);
+                sum += memory.get(JAVA_FLOAT, stateAt(tile) + AttentionGenerator.SUMS + 64L * row + 4L * i);
             }
             return sum;
         }
