@@ -8,6 +8,7 @@ import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Shape;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -178,6 +179,11 @@ public final class StreamingAttention {
         /// Whether a key of that part is hidden from some query of the tile.
         private final boolean[] ragged;
 
+        /// The keys that all queries of a tile see, counted from the first key of all.
+        private final int[] sharedFrom;
+
+        private final int[] sharedTo;
+
         Group(Run run, int head, int first, int rows, Workspace workspace) {
             this.run = run;
             this.head = head;
@@ -192,6 +198,8 @@ public final class StreamingAttention {
             tileBegin = new int[tileCount];
             tileEnd = new int[tileCount];
             ragged = new boolean[tileCount];
+            sharedFrom = new int[tileCount];
+            sharedTo = new int[tileCount];
         }
 
         /// @param shared the packed blocks of this head, or null to pack them here
@@ -206,7 +214,13 @@ public final class StreamingAttention {
             }
             for (int tile = 0; tile < tileCount; tile++) {
                 int row = tile * tileRows;
-                tiles.start(tile, run.q, head, first + row, Math.min(tileRows, rows - row));
+                int count = Math.min(tileRows, rows - row);
+                tiles.start(tile, run.q, head, first + row, count);
+                sharedTo[tile] = run.keys;
+                for (int query = first + row; query < first + row + count; query++) {
+                    sharedFrom[tile] = Math.max(sharedFrom[tile], run.visible.from(query));
+                    sharedTo[tile] = Math.min(sharedTo[tile], run.visible.to(query));
+                }
             }
             NdArray probabilities = run.op.probabilities();
             if (probabilities != null) {
@@ -247,10 +261,19 @@ public final class StreamingAttention {
 
         /// Finds out what the queries of a tile see of a block.
         private void look(int tile, int firstKey, int blockEnd) {
-            int from = blockEnd;
-            int to = 0;
             int row = tile * tileRows;
             int last = Math.min(row + tileRows, rows);
+            int step = run.tiles.step();
+            if (sharedFrom[tile] <= firstKey && sharedTo[tile] >= firstKey + blockEnd) {
+                Arrays.fill(begin, row, last, 0);
+                Arrays.fill(end, row, last, blockEnd);
+                tileBegin[tile] = 0;
+                tileEnd[tile] = Math.ceilDiv(blockEnd, step) * step;
+                ragged[tile] = false;
+                return;
+            }
+            int from = blockEnd;
+            int to = 0;
             int latestBegin = 0;
             int earliestEnd = blockEnd;
             for (int r = row; r < last; r++) {
@@ -263,7 +286,6 @@ public final class StreamingAttention {
                 latestBegin = Math.max(latestBegin, begin[r]);
                 earliestEnd = Math.min(earliestEnd, end[r]);
             }
-            int step = run.tiles.step();
             if (from >= to) {
                 tileBegin[tile] = 0;
                 tileEnd[tile] = 0;
@@ -297,13 +319,14 @@ public final class StreamingAttention {
 
         /// Adds the bias to the visible scores, keeps them as probabilities to be, and hides the others.
         private void adjust(int tile, int firstKey) {
-            if (tileBegin[tile] >= tileEnd[tile]) {
-                return;
-            }
             NdArray bias = run.bias;
             NdArray probabilities = run.op.probabilities();
-            MemorySegment scores = tiles.scores();
             int row = tile * tileRows;
+            boolean whole = !ragged[tile] && end[row] >= tileEnd[tile];
+            if (tileBegin[tile] >= tileEnd[tile] || (whole && bias == null && probabilities == null)) {
+                return;
+            }
+            MemorySegment scores = tiles.scores();
             for (int r = row; r < Math.min(row + tileRows, rows); r++) {
                 if (bias != null || probabilities != null) {
                     for (int key = begin[r], next; key < end[r]; key = next) {

@@ -88,7 +88,8 @@ final class VectorMath {
         return y.blend(0f, x.compare(LT, -104f));
     }
 
-    /// `e^x` for x up to 0, in fewer instructions; what is less than about the smallest normal number becomes 0.
+    /// `e^x` for x up to 0, in fewer instructions than [#exp] and within 4 ulp: the argument is reduced in one part.
+    /// What is less than about the smallest normal number becomes 0.
     @Inline
     static FloatVector expOfNegative(FloatVector x) {
         // at -88.03 the exponent's bits are 0, and so is the power of two

@@ -16,9 +16,8 @@ import jdk.incubator.vector.VectorSpecies;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/// Errors of the vector functions against [StrictMath] in double precision, over every exponent, for every vector width
-/// that
-/// the machine has.
+/// Errors of the vector functions against [StrictMath] in double precision, over every exponent, for every vector
+/// width that the machine has.
 class VectorMathTest {
     private static final float INF = Float.POSITIVE_INFINITY;
     private static final String PROPERTY = "palimpsest.vector.bits";
@@ -29,8 +28,7 @@ class VectorMathTest {
             .toList();
 
     /// The functions hold vectors of one width as constants. For another width they are loaded once more, by a loader
-    /// of
-    /// their own.
+    /// of their own.
     private static final class Width extends ClassLoader {
         private final Class<?> math;
 
@@ -91,9 +89,8 @@ class VectorMathTest {
         }
     }
 
-    /// A function with its exact counterpart, the largest error allowed in units in the last place of the exact result,
-    /// and an
-    /// error that is allowed in any case.
+    /// A function with its exact counterpart, the largest error allowed in units in the last place of the exact
+    /// result, and an error that is allowed in any case.
     record Function(
             String name,
             UnaryOperator<FloatVector> vector,
@@ -107,6 +104,14 @@ class VectorMathTest {
         float limit = VectorMath.TRIGONOMETRIC_LIMIT;
         return List.of(
                 new Function("exp", width.function("exp"), StrictMath::exp, 1.2, 0, INF),
+                // above 0 nothing is promised; below the smallest normal number the result is 0
+                new Function(
+                        "expOfNegative",
+                        x -> width.function("expOfNegative").apply(x.min(0f)),
+                        x -> StrictMath.exp(Math.min(x, 0)),
+                        4,
+                        2 * Float.MIN_NORMAL,
+                        INF),
                 new Function("log", width.function("log"), StrictMath::log, 1.2, 0, INF),
                 new Function("tanh", width.function("tanh"), StrictMath::tanh, 3, 0, INF),
                 new Function("sigmoid", width.function("sigmoid"), x -> 1 / (1 + StrictMath.exp(-x)), 2.5, 1e-37, INF),
@@ -231,6 +236,7 @@ class VectorMathTest {
         float[] specials = {0f, -0f, INF, -INF, Float.NaN, Float.MIN_VALUE, -Float.MIN_VALUE, 1f};
         float[] expected = switch (name) {
             case "exp" -> new float[] {1, 1, INF, 0, Float.NaN, 1, 1, (float) Math.E};
+            case "expOfNegative" -> new float[] {1, 1, 1, 0, Float.NaN, 1, 1, 1};
             case "log" -> new float[] {-INF, -INF, INF, Float.NaN, Float.NaN, -103.27893f, Float.NaN, 0};
             case "tanh" -> new float[] {0f, -0f, 1, -1, Float.NaN, 1.4e-45f, -1.4e-45f, 0.7615942f};
             case "sigmoid" -> new float[] {.5f, .5f, 1, 0, Float.NaN, .5f, .5f, 0.7310586f};
