@@ -93,7 +93,7 @@ final class GenerateCommand implements Callable<Integer> {
         long start = System.nanoTime();
         PrintWriter err = spec.commandLine().getErr();
         Interruption.guard(err, cancellation -> {
-            try (var output = new GenerationOutput(file, options.preview)) {
+            try (var output = new GenerationOutput(file, options.preview, options.bits)) {
                 Engine.kernels();
                 long opening = System.nanoTime();
                 try (Infinity infinity = load(options.model, arithmetic.load());

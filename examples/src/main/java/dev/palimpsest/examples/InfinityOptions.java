@@ -57,6 +57,14 @@ final class InfinityOptions extends InfinityModelOptions {
     @Nullable
     Path preview;
 
+    @Option(
+            names = "--bits",
+            paramLabel = "FILE",
+            description = "Safetensors file for the bits that were drawn at every scale: bits_0 and so on, (1, height "
+                    + "times width, bits).")
+    @Nullable
+    Path bits;
+
     /// These options over a model's own.
     ///
     /// @throws UserException if one of them makes no sense

@@ -169,7 +169,7 @@ final class RewriteCommand implements Callable<Integer> {
         long start = System.nanoTime();
         PrintWriter err = spec.commandLine().getErr();
         Interruption.guard(err, cancellation -> {
-            try (var output = new GenerationOutput(file, options.preview);
+            try (var output = new GenerationOutput(file, options.preview, options.bits);
                     var _ = masks == null ? null : new OutputFolder("--masks", masks)) {
                 Engine.kernels();
                 try (EditInfinity edit = InvertCommand.load(options.model);

@@ -122,6 +122,7 @@ class EditInfinityCommandsTest {
         String name = run.text("name");
         Path masks = folder.resolve(name + "-masks");
         Path file = folder.resolve(name + ".png");
+        Path bits = folder.resolve(name + "-bits.safetensors");
         List<Object> area = new ArrayList<>();
         if (run.has("mask")) {
             area.addAll(List.of("--mask", runs.file(run.text("mask"))));
@@ -142,8 +143,9 @@ class EditInfinityCommandsTest {
                 List.of("--tau", run.number("tau"), "--top-k", run.int32("top_k"), "--top-p", run.number("top_p")),
                 List.of(run.bool("learned_prompt") ? "--learned-prompt" : "--no-learned-prompt"),
                 List.of(run.bool("lora") ? "--lora" : "--no-lora"),
-                List.of("--out", file)));
+                List.of("--bits", bits, "--out", file)));
         assertThat(done.code()).as(done.err()).isZero();
+        runs.assertBits(run, bits);
         assertSimilar(runs, file, runs.file(run.text("expected_image")));
         if (run.has("expected_mask")) {
             RgbImage mask = ImageFiles.read(masks.resolve("mask.png"));

@@ -37,6 +37,7 @@ class GenerateCommandTest {
     @MethodSource("runs")
     void everySettingOfARunIsAnOptionAndGivesTheOriginalsPicture(JsonObject run, InfinityRuns runs) {
         Path file = folder.resolve("new").resolve("picture.png");
+        Path bits = folder.resolve("more").resolve("bits.safetensors");
         var made = Cli.run(
                 "generate",
                 "--model",
@@ -59,10 +60,13 @@ class GenerateCommandTest {
                 run.int32("top_k"),
                 "--top-p",
                 run.number("top_p"),
+                "--bits",
+                bits,
                 "--out",
                 file);
         assertThat(made.code()).as(made.err()).isZero();
-        assertThat(made.out().lines()).first().isEqualTo(file.toString());
+        assertThat(made.out().lines()).startsWith(bits.toString(), file.toString());
+        runs.assertBits(run, bits);
         RgbImage picture = ImageFiles.read(file);
         RgbImage expected = ImageFiles.read(runs.file(run.text("expected_image")));
         assertThat(Cli.largestDifference(picture, expected)).isLessThanOrEqualTo(2);

@@ -1,6 +1,10 @@
 package dev.palimpsest.examples;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.models.json.JsonObject;
+import dev.palimpsest.weights.Checkpoint;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -39,6 +43,25 @@ record InfinityRuns(Path model, JsonObject json) {
     /// A file that a run names.
     Path file(String name) {
         return model.resolve("example").resolve(name);
+    }
+
+    /// Compares the bits that were drawn in a run with the original's.
+    void assertBits(JsonObject run, Path file) {
+        try (Checkpoint drawn = Checkpoint.open(file);
+                Checkpoint expected = Checkpoint.open(file("expected_bits.safetensors"))) {
+            for (String name : drawn.names()) {
+                NdArray original = expected.tensor(run.text("name") + "." + name);
+                assertThat(drawn.tensor(name).shape()).as(name).isEqualTo(original.shape());
+                assertThat(drawn.tensor(name)
+                                .memory()
+                                .mismatch(original.memory().asSlice(original.byteOffset(), original.elements())))
+                        .as(name)
+                        .isEqualTo(-1);
+            }
+            assertThat(drawn.names()).hasSize((int) expected.names().stream()
+                    .filter(name -> name.startsWith(run.text("name") + "."))
+                    .count());
+        }
     }
 
     @Override

@@ -3,6 +3,7 @@ package dev.palimpsest.models.infinity;
 import dev.palimpsest.models.api.Cancellation;
 import dev.palimpsest.models.api.Noise;
 import dev.palimpsest.models.api.Progress;
+import dev.palimpsest.models.infinity.GenerationRequest.Step;
 import dev.palimpsest.models.json.JsonException;
 import dev.palimpsest.models.json.JsonObject;
 import java.awt.image.BufferedImage;
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 /// @param biases whether biases of queries and values are used; pictures from text want them
 /// @param positivePrompt whether prompts about people get a wish for smooth faces behind them, see [PromptText]
 /// @param previews shown the picture after every scale, or null; each is decoded for this
+/// @param steps shown the numbers of every scale while they are there
 /// @param progress told about every scale
 /// @param cancellation looked at before every block
 public record GenerateOptions(
@@ -34,6 +36,7 @@ public record GenerateOptions(
         BiasMode biases,
         boolean positivePrompt,
         @Nullable Consumer<Preview> previews,
+        Consumer<Step> steps,
         Progress progress,
         Cancellation cancellation) {
 
@@ -47,6 +50,7 @@ public record GenerateOptions(
             BiasMode.ORIGINAL,
             false,
             null,
+            step -> {},
             Progress.NONE,
             Cancellation.NONE);
 
@@ -170,6 +174,12 @@ public record GenerateOptions(
         return with(draft -> draft.previews = previews);
     }
 
+    /// These options with a listener for the numbers of every scale, its bits among them. Its tensors live until it
+    /// returns.
+    public GenerateOptions withSteps(Consumer<Step> steps) {
+        return with(draft -> draft.steps = steps);
+    }
+
     /// These options with another listener.
     public GenerateOptions withProgress(Progress progress) {
         return with(draft -> draft.progress = progress);
@@ -197,6 +207,7 @@ public record GenerateOptions(
         private BiasMode biases;
         private boolean positivePrompt;
         private @Nullable Consumer<Preview> previews;
+        private Consumer<Step> steps;
         private Progress progress;
         private Cancellation cancellation;
 
@@ -210,6 +221,7 @@ public record GenerateOptions(
             biases = from.biases;
             positivePrompt = from.positivePrompt;
             previews = from.previews;
+            steps = from.steps;
             progress = from.progress;
             cancellation = from.cancellation;
         }
@@ -225,6 +237,7 @@ public record GenerateOptions(
                     biases,
                     positivePrompt,
                     previews,
+                    steps,
                     progress,
                     cancellation);
         }

@@ -200,7 +200,7 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
         return features;
     }
 
-    /// Makes the picture of a request for a single text, with the options' progress and previews.
+    /// Makes the picture of a request for a single text, with the options' progress, steps and previews.
     ///
     /// @throws IllegalArgumentException if the request does not fit the model
     /// @throws java.util.concurrent.CancellationException if the request's cancellation was used
@@ -219,8 +219,8 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
             }
         };
         return Scope.run(() -> {
-            Tensor latents = pipeline.generate(
-                    request.withListener(request.listener().andThen(watching))); // (1, channels, h, w)
+            Tensor latents = pipeline.generate(request.withListener(
+                    request.listener().andThen(options.steps()).andThen(watching))); // (1, channels, h, w)
             request.cancellation().check();
             options.progress().update("decode picture", 0, 1);
             RgbImage picture = pipeline.decode(latents);
