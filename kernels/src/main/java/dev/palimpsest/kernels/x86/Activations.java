@@ -156,9 +156,12 @@ record Activations(long address, long stride, long scales, long zeros) {
                 .set(LayoutGenerator.TAIL, (1L << k % 16) - 1)
                 .set(LayoutGenerator.ROWS, 1);
         if (type == TileType.U8_I8) {
+            Program range = tools.kernels().layout(new Layout.Range(a.dtype()));
+            Program convert = tools.kernels().layout(new Layout.Convert(a.dtype(), DType.U8));
+            MemorySegment found = workspace.memory(Workspace.Use.SUMS, 3 * 16);
             for (int r = from; r < from + count; r++) {
                 arguments.set(LayoutGenerator.FROM, a.memory().address() + map.at(first + r) * bytes);
-                quantize(r, a.dtype(), memory, arguments, tools, workspace);
+                quantize(r, memory, arguments, range, convert, found);
             }
             return;
         }
@@ -176,16 +179,15 @@ record Activations(long address, long stride, long scales, long zeros) {
 
     /// Quantises one row, whose place the arguments already have.
     private void quantize(
-            int row, DType from, MemorySegment memory, Arguments arguments, Tools tools, Workspace workspace) {
-        MemorySegment found = workspace.memory(Workspace.Use.SUMS, 3 * LINE);
-        arguments.set(LayoutGenerator.TO, found.address()).run(tools.kernels().layout(new Layout.Range(from)));
+            int row, MemorySegment memory, Arguments arguments, Program range, Program convert, MemorySegment found) {
+        arguments.set(LayoutGenerator.TO, found.address()).run(range);
         float smallest = 0;
         float largest = 0;
         float poison = 0;
-        for (int i = 0; i < LINE; i += 4) {
-            smallest = Math.min(smallest, found.get(JAVA_FLOAT, i));
-            largest = Math.max(largest, found.get(JAVA_FLOAT, LINE + i));
-            poison += found.get(JAVA_FLOAT, 2 * LINE + i);
+        for (int i = 0; i < 4; i++) {
+            smallest = Math.min(smallest, found.getAtIndex(JAVA_FLOAT, i));
+            largest = Math.max(largest, found.getAtIndex(JAVA_FLOAT, 4 + i));
+            poison += found.getAtIndex(JAVA_FLOAT, 8 + i);
         }
         Quantization.Row q = Quantization.row(smallest + poison, largest + poison);
         memory.set(JAVA_FLOAT, scales - memory.address() + row * 4L, q.scale());
@@ -194,6 +196,6 @@ record Activations(long address, long stride, long scales, long zeros) {
                 .set(LayoutGenerator.TO, address + row * stride)
                 .set(LayoutGenerator.INVERSE, Float.floatToRawIntBits(q.inverse()))
                 .set(LayoutGenerator.ZERO, q.zero())
-                .run(tools.kernels().layout(new Layout.Convert(from, DType.U8)));
+                .run(convert);
     }
 }

@@ -55,7 +55,7 @@ final class LayoutGenerator {
         record Convert(DType from, DType to) implements Layout {}
 
         /// Finds the least element of a row and 0, the greatest and 0, and 0 or NaN if one is not finite: three
-        /// vectors, to be combined over their lanes.
+        /// vectors of four, which remain to be combined.
         ///
         /// @param from f32, bf16 or f16
         record Range(DType from) implements Layout {}
@@ -130,9 +130,23 @@ final class LayoutGenerator {
             a.vmaxps(greatest, x, greatest);
             a.vfmadd231ps(poison, x, zero); // 0 * x is 0 unless x is infinite or NaN
         });
-        a.vmovups(at(RDX), least);
-        a.vmovups(at(RDX, 64), greatest);
-        a.vmovups(at(RDX, 128), poison);
+        fold(least, at(RDX), a::vminps);
+        fold(greatest, at(RDX, 16), a::vmaxps);
+        fold(poison, at(RDX, 32), a::vaddps);
+    }
+
+    private interface Combination {
+        void of(Vec d, Vec a, Operand b);
+    }
+
+    /// Combines the four quarters of a register and stores what becomes of them.
+    private void fold(Vec v, Memory to, Combination combination) {
+        Vec other = zmm(5);
+        a.vextractf64x4(other.as(256), v, 1);
+        combination.of(v.as(256), v.as(256), other.as(256));
+        a.vextractf128(other.as(128), v.as(256), 1);
+        combination.of(v.as(128), v.as(128), other.as(128));
+        a.vmovups(to, v.as(128));
     }
 
     private interface Body {

@@ -155,7 +155,7 @@ final class PanelPacker {
                     .set(LayoutGenerator.ROWS, n)
                     .run(kernels.layout(new Layout.Convert(DType.F32, stored)));
         } else {
-            MemorySegment range = workspace.memory(Workspace.Use.SUMS, 3 * 64);
+            MemorySegment range = workspace.memory(Workspace.Use.SUMS, 3 * 16);
             for (int j = 0; j < n; j++) {
                 int column = panel * TileGenerator.COLUMNS + j;
                 MemorySegment to = converted.asSlice((long) j * padded);
@@ -189,10 +189,10 @@ final class PanelPacker {
                     .run(kernels.layout(new Layout.Range(DType.F32)));
             float largest = 0;
             float poison = 0;
-            for (int i = 0; i < 16; i++) {
+            for (int i = 0; i < 4; i++) {
                 float low = -range.getAtIndex(JAVA_FLOAT, i);
-                largest = Math.max(largest, Math.max(low, range.getAtIndex(JAVA_FLOAT, 16 + i)));
-                poison += range.getAtIndex(JAVA_FLOAT, 32 + i);
+                largest = Math.max(largest, Math.max(low, range.getAtIndex(JAVA_FLOAT, 4 + i)));
+                poison += range.getAtIndex(JAVA_FLOAT, 8 + i);
             }
             if (Float.isNaN(poison)) {
                 throw notFinite(from, fromAt, first, column);
