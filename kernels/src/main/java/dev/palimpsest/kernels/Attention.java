@@ -10,6 +10,9 @@ import org.jspecify.annotations.Nullable;
 /// bias, softmax and its denominator are f32, of the weights as they were before they were rounded. `x86` is about
 /// twice as fast that way, `vector` no faster than in f32.
 ///
+/// Relative L2 errors against double precision, measured for operands from a normal distribution, head widths of 64 and
+/// 128 and 1024 to 4096 keys (`AttentionTest` repeats one): 6e-7 to 1.3e-6 in f32, 3.3e-3 in bf16.
+///
 /// @param scale multiplied to the scores, usually `1 / sqrt(headDim)`
 /// @param visible which keys each query sees
 /// @param bias added to the scaled scores, stretches to `(heads, queries, keys)`, f32; negative infinity hides a key,

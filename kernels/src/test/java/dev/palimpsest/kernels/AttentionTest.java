@@ -91,6 +91,33 @@ class AttentionTest {
 
     @ParameterizedTest
     @MethodSource("providersAndArithmetics")
+    void errorsAreWhatTheDocumentationSays(String provider, Arithmetic arithmetic) {
+        NdArray q = normal(10, 32, 1, 128);
+        NdArray k = normal(11, 1024, 1, 128);
+        NdArray v = normal(12, 1024, 1, 128);
+        NdArray exact = zeros(32, 1, 128);
+        NdArray actual = zeros(32, 1, 128);
+        Attention op = Attention.of((float) (1 / Math.sqrt(128)), KeyRanges.full(32, 1024));
+        reference.attention(op, q, k, v, exact);
+        KernelProviders.create(provider, parallel).attention(op.withArithmetic(arithmetic), q, k, v, actual);
+        double differences = 0;
+        double squares = 0;
+        for (int i = 0; i < 32; i++) {
+            for (int c = 0; c < 128; c++) {
+                differences += Math.pow(actual.get(i, 0, c) - exact.get(i, 0, c), 2);
+                squares += Math.pow(exact.get(i, 0, c), 2);
+            }
+        }
+        double error = Math.sqrt(differences / squares);
+        if (arithmetic == Arithmetic.F32) {
+            assertThat(error).isLessThan(1.3e-6);
+        } else {
+            assertThat(error).isBetween(2.5e-3, 4e-3);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("providersAndArithmetics")
     void hiddenKeysDoNotTouchAResultWhateverTheyHold(String provider, Arithmetic arithmetic) {
         int length = 300;
         NdArray q = normal(1, length, 1, 20);

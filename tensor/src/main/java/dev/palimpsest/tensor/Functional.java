@@ -111,7 +111,19 @@ public final class Functional {
     /// @param v `(Lk, heads, valueDim)`
     /// @return `(Lq, heads, valueDim)`
     public static Tensor attention(Tensor q, Tensor k, Tensor v, float scale, KeyRanges visible) {
-        return attention(q, k, v, scale, visible, null, null, null);
+        return attention(q, k, v, scale, visible, Arithmetic.F32);
+    }
+
+    /// Scaled dot-product attention with products of another arithmetic; its gradient is computed in f32.
+    ///
+    /// @param q `(Lq, heads, headDim)`
+    /// @param k `(Lk, heads, headDim)`
+    /// @param v `(Lk, heads, valueDim)`
+    /// @param arithmetic [Arithmetic#F32] or [Arithmetic#BF16], see [dev.palimpsest.kernels.Attention]
+    /// @return `(Lq, heads, valueDim)`
+    public static Tensor attention(
+            Tensor q, Tensor k, Tensor v, float scale, KeyRanges visible, Arithmetic arithmetic) {
+        return new NnOps.Attend(scale, visible, null, null, arithmetic).apply(q, k, v, null);
     }
 
     /// Scaled dot-product attention with a bias and extra outputs; see [dev.palimpsest.kernels.Attention].
@@ -132,7 +144,7 @@ public final class Functional {
             @Nullable Tensor bias,
             @Nullable Tensor probabilities,
             @Nullable Tensor logSumExp) {
-        return new NnOps.Attend(scale, visible, probabilities, logSumExp).apply(q, k, v, bias);
+        return new NnOps.Attend(scale, visible, probabilities, logSumExp, Arithmetic.F32).apply(q, k, v, bias);
     }
 
     /// Root-mean-square normalisation of the last axis, `x * rsqrt(mean(x^2) + eps) * weight`.

@@ -4,6 +4,7 @@ import static dev.palimpsest.tensor.ShapeOps.input;
 
 import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.Affine;
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.Attention;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.DType;
@@ -172,7 +173,8 @@ final class NnOps {
             float scale,
             KeyRanges visible,
             @Nullable Tensor probabilities,
-            @Nullable Tensor logSumExp) implements Op {
+            @Nullable Tensor logSumExp,
+            Arithmetic arithmetic) implements Op {
         @Override
         public String name() {
             return "attention";
@@ -193,7 +195,8 @@ final class NnOps {
                     visible,
                     stretched(inputs, 3, Shape.of(q.dim(1), q.dim(0), k.dim(0))),
                     probabilities == null ? null : probabilities.array(),
-                    logSumExp == null ? null : logSumExp.array());
+                    logSumExp == null ? null : logSumExp.array(),
+                    arithmetic);
             Backend.kernels().attention(op, q.array(), k.array(), v.array(), out.array());
             return out;
         }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.palimpsest.kernels.Activation;
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Interpolation;
@@ -169,6 +170,20 @@ class TensorTest {
             assertThat(out.toFloatArray()).containsExactly(new float[] {1.5f, 1.5f, 0}, within(1e-6f));
             assertThat(probabilities.get(0, 1, 2)).isEqualTo(0.5);
             assertThat(lse.get(2, 0)).isEqualTo(Double.NEGATIVE_INFINITY);
+        });
+    }
+
+    @Test
+    void attentionRoundsToBFloat16OnlyWhereAskedFor() {
+        scoped(() -> {
+            float value = 1 + Math.scalb(1f, -9); // rounds to 1
+            Tensor zeros = Tensor.zeros(3, 1, 2);
+            Tensor v = Tensor.full(DType.F32, Shape.of(3, 1, 1), value);
+            KeyRanges full = KeyRanges.full(3, 3);
+            Tensor rounded = Functional.attention(zeros, zeros, v, 1, full, Arithmetic.BF16);
+            assertThat(rounded.toFloatArray()).containsOnly(1);
+            assertThat(Functional.attention(zeros, zeros, v, 1, full).get(0, 0, 0))
+                    .isCloseTo(value, within(1e-6));
         });
     }
 
