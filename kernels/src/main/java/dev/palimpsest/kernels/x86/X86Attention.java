@@ -179,7 +179,7 @@ final class X86Attention extends AttentionTiles {
             convert(rows, 0, count, valueDepth, type, converted.address(), stride, workspace);
             rows = new Dense(converted.address(), stride, type);
         }
-        MemorySegment range = workspace.memory(Workspace.Use.SUMS, 192);
+        MemorySegment range = workspace.memory(Workspace.Use.SUMS, 48);
         boolean finite = true;
         int column = 0;
         for (int p = 0; p < valueVectors.length; p++) {
@@ -205,8 +205,8 @@ final class X86Attention extends AttentionTiles {
                     .set(LayoutGenerator.BLOCKS, (long) valueUnits * vectors * perUnit)
                     .set(LayoutGenerator.TAIL, 0)
                     .run(kernels.layout(new Layout.Range(type)));
-            for (int i = 0; i < LANES; i++) {
-                finite &= range.get(JAVA_FLOAT, 128 + 4L * i) == 0;
+            for (int i = 0; i < 4; i++) {
+                finite &= range.get(JAVA_FLOAT, 32 + 4L * i) == 0;
             }
             to.asSlice(at + 64L * vectors * valueUnits, 64L * vectors * (whole - valueUnits))
                     .fill((byte) 0);
