@@ -13,6 +13,7 @@ import dev.palimpsest.kernels.x86.LayoutGenerator.Layout;
 import dev.palimpsest.kernels.x86.TileGenerator.Kind;
 import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /// Convolution on the micro-kernels in machine code: all tiles of a line below each other in one call, see
 /// [TileGenerator], in f32 or in pairs of bf16.
@@ -101,6 +102,7 @@ final class X86PatchTiles implements PatchTiles {
         private final int largeTiles;
         private final int smallTiles;
         private final Workspace workspace;
+        private final @Nullable Program[] programs = new Program[2 * TileGenerator.VECTORS];
         private final Arguments tile;
         private final Arguments finish;
 
@@ -179,7 +181,17 @@ final class X86PatchTiles implements PatchTiles {
             tile.set(TileGenerator.ROWS, from)
                     .set(TileGenerator.SUMS, to)
                     .set(TileGenerator.TILES, tiles)
-                    .run(kernels.tile(new Tile(type, rowsOfTile, vectors, false, 0, Kind.PATCHES)));
+                    .run(program(rowsOfTile, vectors));
+        }
+
+        private Program program(int rowsOfTile, int vectors) {
+            int at = TileGenerator.VECTORS * (tileRows - rowsOfTile) + vectors - 1;
+            Program program = programs[at];
+            if (program == null) {
+                program = kernels.tile(new Tile(type, rowsOfTile, vectors, false, 0, Kind.PATCHES));
+                programs[at] = program;
+            }
+            return program;
         }
     }
 }

@@ -210,6 +210,17 @@ class OpGradientTest {
     }
 
     @TestFactory
+    Stream<DynamicTest> doubledConvolution() {
+        return Stream.of(test(
+                "of pictures",
+                () -> multilinear(
+                        x -> Functional.doubledConvolution(x[0], x[1], x[2]),
+                        any(2, 3, 1, 3, 4),
+                        other(2, 3, 1, 3, 3),
+                        any(2))));
+    }
+
+    @TestFactory
     Stream<DynamicTest> convolutions() {
         return Stream.of(
                         Convolution.planar(1, 1),
