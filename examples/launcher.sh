@@ -1,4 +1,4 @@
-# What `examples/palimpsest` and `bench/benchmarks` share: finding a JDK and building what is missing. Sourced, with
+# What `examples/palimpsest` and the scripts in `bench` share: finding a JDK and building what is missing. Sourced, with
 # `root` set to the folder of the repository.
 
 fail() {

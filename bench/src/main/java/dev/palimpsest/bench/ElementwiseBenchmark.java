@@ -6,38 +6,18 @@ import static dev.palimpsest.kernels.DType.F32;
 import dev.palimpsest.kernels.Binary;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Interpolation;
-import dev.palimpsest.kernels.KernelProviders;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
-import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Reduction;
 import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Unary;
 import java.lang.foreign.Arena;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Level;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.TearDown;
-import org.openjdk.jmh.annotations.Warmup;
 
 /// Elementwise functions, copies and other operations that are bound by memory.
-@State(Scope.Thread)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
-@Fork(1)
-public class ElementwiseBenchmark {
+public class ElementwiseBenchmark extends KernelBenchmark {
 
     /// Operations on a block of tokens or a picture, each of about a million elements.
     public enum Operation {
@@ -170,42 +150,19 @@ public class ElementwiseBenchmark {
     private static final int ROWS = 512;
     private static final int WIDTH = 2560;
 
-    /// Provider.
-    @Param({"vector", "scalar"})
-    public String kernels;
-
-    /// Threads that share the work.
-    @Param({"1", "2"})
-    public int threads;
-
     /// Which operation.
     @Param
     public Operation operation;
 
-    private Arena arena;
-    private Parallel parallel;
-    private Kernels provider;
-    private Consumer<Kernels> call;
-
-    /// Makes the operands.
-    @Setup(Level.Trial)
-    public void setUp() {
-        arena = Arena.ofShared();
-        parallel = new Parallel(threads);
-        provider = KernelProviders.create(kernels, parallel);
-        call = operation.prepare(new Inputs(arena));
+    @Override
+    protected Runnable prepare(Kernels provider, Inputs inputs, Arena arena) {
+        Consumer<Kernels> call = operation.prepare(inputs);
+        return () -> call.accept(provider);
     }
 
-    /// Gives everything back.
-    @TearDown(Level.Trial)
-    public void tearDown() {
-        parallel.close();
-        arena.close();
-    }
-
-    /// One call; it writes to memory that the compiler cannot see through, so nothing is optimised away.
+    /// One call.
     @Benchmark
     public void operation() {
-        call.accept(provider);
+        call();
     }
 }

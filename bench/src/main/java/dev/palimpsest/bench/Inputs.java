@@ -23,10 +23,14 @@ public final class Inputs {
 
     /// A new array of f32, f16 or bf16.
     public NdArray random(DType type, int... dims) {
-        Shape shape = Shape.of(dims);
+        return uniform(type, -1, 1, Shape.of(dims));
+    }
+
+    /// A new array of f32, f16 or bf16 with numbers of another range.
+    public NdArray uniform(DType type, double low, double high, Shape shape) {
         MemorySegment memory = arena.allocate(shape.elements() * type.bytes(), ALIGNMENT);
         for (long i = 0; i < shape.elements(); i++) {
-            float value = (float) random.nextDouble(-1, 1);
+            float value = (float) random.nextDouble(low, high);
             switch (type) {
                 case F32 -> memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
                 case F16 -> memory.setAtIndex(ValueLayout.JAVA_SHORT, i, Float.floatToFloat16(value));

@@ -1,82 +1,77 @@
 package dev.palimpsest.bench;
 
+import dev.palimpsest.bench.Shapes.Product;
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Epilogue;
-import dev.palimpsest.kernels.KernelProviders;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
-import dev.palimpsest.kernels.Parallel;
+import dev.palimpsest.kernels.PackedMatrix;
 import java.lang.foreign.Arena;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Level;
-import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.TearDown;
-import org.openjdk.jmh.annotations.Warmup;
 
 /// A linear layer: matrix product with a transposed weight and a bias. The secondary result `gflop` is GFLOP/s.
-@State(Scope.Thread)
 @BenchmarkMode(Mode.Throughput)
 @OutputTimeUnit(TimeUnit.SECONDS)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
-@Fork(1)
-public class MatmulBenchmark {
-    /// Provider.
-    @Param({"vector", "scalar"})
-    public String kernels;
+public class MatmulBenchmark extends KernelBenchmark {
 
-    /// Threads that share the product.
-    @Param({"1", "2"})
-    public int threads;
+    /// How weights are stored and products computed.
+    public enum Weights {
+        /// Weights of f32 as they lie in a checkpoint.
+        F32,
+        /// Weights of bf16 as they lie in a checkpoint.
+        BF16,
+        /// Packed, f32.
+        PACKED_F32,
+        /// Packed, bf16 weights in f32 arithmetic.
+        PACKED_BF16,
+        /// Packed, bf16 arithmetic.
+        PACKED_BF16_ARITHMETIC,
+        /// Packed, 8-bit weights in f32 arithmetic.
+        PACKED_INT8,
+        /// Packed, 8-bit arithmetic.
+        PACKED_INT8_ARITHMETIC
+    }
 
     /// Operands.
     @Param
-    public MatmulShape shape;
+    public Product shape;
 
-    private Arena arena;
-    private Parallel parallel;
-    private Kernels provider;
-    private NdArray a;
-    private NdArray weight;
-    private NdArray out;
-    private Epilogue epilogue;
+    /// Weights.
+    @Param
+    public Weights weights;
 
-    /// Makes the operands.
-    @Setup(Level.Trial)
-    public void setUp() {
-        arena = Arena.ofShared();
-        parallel = new Parallel(threads);
-        provider = KernelProviders.create(kernels, parallel);
-        Inputs inputs = new Inputs(arena);
-        a = inputs.random(DType.F32, shape.m(), shape.k());
-        weight = inputs.random(shape.weightType(), shape.n(), shape.k()).transpose(0, 1);
-        out = inputs.random(DType.F32, shape.m(), shape.n());
-        epilogue = Epilogue.bias(inputs.random(DType.F32, shape.n()));
-    }
-
-    /// Gives everything back.
-    @TearDown(Level.Trial)
-    public void tearDown() {
-        parallel.close();
-        arena.close();
+    @Override
+    protected Runnable prepare(Kernels provider, Inputs inputs, Arena arena) {
+        boolean narrow =
+                weights == Weights.BF16 || weights == Weights.PACKED_BF16 || weights == Weights.PACKED_BF16_ARITHMETIC;
+        NdArray a = inputs.random(DType.F32, shape.m(), shape.k());
+        NdArray weight = inputs.random(narrow ? DType.BF16 : DType.F32, shape.n(), shape.k())
+                .transpose(0, 1);
+        NdArray out = inputs.random(DType.F32, shape.m(), shape.n());
+        Epilogue epilogue = Epilogue.bias(inputs.random(DType.F32, shape.n()));
+        Arithmetic arithmetic = switch (weights) {
+            case F32, BF16, PACKED_F32, PACKED_BF16 -> Arithmetic.F32;
+            case PACKED_BF16_ARITHMETIC -> Arithmetic.BF16;
+            case PACKED_INT8 -> Arithmetic.INT8_WEIGHT_ONLY;
+            case PACKED_INT8_ARITHMETIC -> Arithmetic.INT8;
+        };
+        if (weights == Weights.F32 || weights == Weights.BF16) {
+            return () -> provider.matmul(a, weight, out, epilogue);
+        }
+        PackedMatrix packed = provider.pack(weight, arithmetic, 0, arena);
+        return () -> provider.matmul(a, packed, out, epilogue);
     }
 
     /// One product.
-    ///
-    /// @return the output, so that nothing is optimised away
     @Benchmark
-    public NdArray matmul(Arithmetic arithmetic) {
-        provider.matmul(a, weight, out, epilogue);
-        arithmetic.gflop += shape.gflop();
-        return out;
+    public void matmul(FlopCounter counter) {
+        call();
+        counter.gflop += shape.gflop();
     }
 }
