@@ -15,6 +15,8 @@ import dev.palimpsest.kernels.vector.Workspace;
 import dev.palimpsest.kernels.x86.AttentionGenerator.Piece;
 import dev.palimpsest.kernels.x86.LayoutGenerator.Layout;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /// The tiles of attention in machine code, in f32 or with pairs of bf16; see [AttentionGenerator].
 ///
@@ -43,6 +45,13 @@ final class X86Attention extends AttentionTiles {
     /// Vectors of each panel of values, as equal as can be.
     private final int[] valueVectors;
 
+    /// The programs, which every block of keys calls several times: for scores by the panel's vectors, when first asked
+    /// for; for sums by the panel of values.
+    private final @Nullable Program[] scorePrograms = new Program[AttentionGenerator.VECTORS + 1];
+
+    private final Program weightProgram;
+    private final Program[] sumPrograms;
+
     /// @param copies brings queries, keys and values that do not lie densely into order
     /// @param depth elements of a query and a key
     /// @param valueDepth elements of a value
@@ -61,6 +70,19 @@ final class X86Attention extends AttentionTiles {
         for (int p = 0; p < valueVectors.length; p++) {
             valueVectors[p] = vectors * (p + 1) / valueVectors.length - vectors * p / valueVectors.length;
         }
+        weightProgram = kernels.attention(new Piece.Weights(pairs));
+        sumPrograms = Arrays.stream(valueVectors)
+                .mapToObj(v -> kernels.attention(new Piece.Sums(pairs, v)))
+                .toArray(Program[]::new);
+    }
+
+    private Program scoreProgram(int vectors) {
+        Program program = scorePrograms[vectors];
+        if (program == null) {
+            program = kernels.attention(new Piece.Scores(pairs, units, vectors));
+            scorePrograms[vectors] = program; // another task may do the same: it is the same program
+        }
+        return program;
     }
 
     @Override
@@ -283,7 +305,7 @@ final class X86Attention extends AttentionTiles {
                 arguments
                         .set(AttentionGenerator.PANEL, packed.address() + keysAt + 4L * units * j)
                         .set(AttentionGenerator.TO, base + scoreAt(tile, 0, j))
-                        .run(kernels.attention(new Piece.Scores(pairs, units, keyVectors(keys - j))));
+                        .run(scoreProgram(keyVectors(keys - j)));
             }
         }
 
@@ -322,7 +344,7 @@ final class X86Attention extends AttentionTiles {
                     .set(AttentionGenerator.TILES, tiles)
                     .set(AttentionGenerator.FACTOR_OR_CHUNKS, (to - from) / LANES)
                     .set(AttentionGenerator.STATES, memory.address() + stateAt(tile))
-                    .run(kernels.attention(new Piece.Weights(pairs)));
+                    .run(weightProgram);
         }
 
         @Override
@@ -336,11 +358,12 @@ final class X86Attention extends AttentionTiles {
                     .set(AttentionGenerator.STATES, memory.address() + stateAt(tile));
             long panelAt = packed.address() + valuesAt;
             long sumAt = memory.address() + sumsAt + sumBytes * tile;
-            for (int vectors : valueVectors) {
+            for (int p = 0; p < valueVectors.length; p++) {
+                int vectors = valueVectors[p];
                 arguments
                         .set(AttentionGenerator.PANEL, panelAt + 64L * vectors * (from / perUnit))
                         .set(AttentionGenerator.TO, sumAt)
-                        .run(kernels.attention(new Piece.Sums(pairs, vectors)));
+                        .run(sumPrograms[p]);
                 panelAt += 64L * BLOCK / perUnit * vectors;
                 sumAt += 64L * ROWS * vectors;
             }
