@@ -174,7 +174,8 @@ final class NnOps {
             KeyRanges visible,
             @Nullable Tensor probabilities,
             @Nullable Tensor logSumExp,
-            Arithmetic arithmetic) implements Op {
+            Arithmetic arithmetic)
+            implements Op {
         @Override
         public String name() {
             return "attention";
