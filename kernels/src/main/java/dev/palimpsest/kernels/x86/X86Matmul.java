@@ -349,10 +349,11 @@ final class X86Matmul {
                 tileRows = Math.ceilDiv(rows, tiles);
                 smallTiles = tiles * tileRows - rows;
                 largeTiles = tiles - smallTiles;
-                // A single tile fetches what it reads itself a little later, across the pages at which the processor's
-                // own prefetching stops; several tiles together fetch the next panel while they use this one.
+                // Several tiles together fetch the next panel while they use this one. A single tile that widens its
+                // weights does so much with each line that the processor's own prefetching, which stops at the end of a
+                // page, comes too late; the others are fast enough without.
                 int lines = 4 * TileGenerator.VECTORS / (type.widens() ? type.weights() : 1);
-                prefetches = tiles == 1 ? lines : Math.clamp(Math.ceilDiv(lines, largeTiles), 1, 4);
+                prefetches = tiles > 1 ? Math.clamp(Math.ceilDiv(lines, largeTiles), 1, 4) : type.widens() ? lines : 0;
                 largeTile = large(TileGenerator.VECTORS);
                 smallTile = smallTiles == 0 ? largeTile : small(TileGenerator.VECTORS);
             }
