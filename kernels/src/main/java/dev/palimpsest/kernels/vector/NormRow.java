@@ -3,8 +3,7 @@ package dev.palimpsest.kernels.vector;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
-/// The last step of a normalisation over a row of dense floats.
-@FunctionalInterface
+/// The last step of a normalisation over a row of dense floats, and the whole of it for short rows.
 interface NormRow {
     /// What a loop is specialised for.
     ///
@@ -25,6 +24,24 @@ interface NormRow {
                 new Form(true, true, false),
                 new Form(true, true, true));
     }
+
+    /// Normalises several rows, whose starts are `xStep` and `yStep` bytes apart, with the same factors and terms.
+    ///
+    /// @param n length of a row, a multiple of the vector length, short enough for its sums to be added in f32
+    void rows(
+            MemorySegment x,
+            long xo,
+            long xStep,
+            float eps,
+            MemorySegment factor,
+            long fo,
+            MemorySegment term,
+            long to,
+            MemorySegment y,
+            long yo,
+            long yStep,
+            int rows,
+            int n);
 
     /// Computes `((x - mean) * inverse + remainder) * factor + term` for `n` elements, where the remainder makes up for
     /// the

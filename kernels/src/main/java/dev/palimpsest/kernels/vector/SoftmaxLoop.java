@@ -3,9 +3,13 @@ package dev.palimpsest.kernels.vector;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
 
 /// Passes of the softmax; a template for [Specialized].
 final class SoftmaxLoop implements SoftmaxRow {
+    /// Elements of the rows that are worked on together: half of a first-level cache holds them and their results.
+    private static final int CACHED = 2048;
+
     SoftmaxLoop() {}
 
     @Override
@@ -26,6 +30,55 @@ final class SoftmaxLoop implements SoftmaxRow {
             sum = sum.add(Simd.zero().blend(p, rest));
         }
         return Simd.sum(sum);
+    }
+
+    /// In three sweeps over as many rows as the first-level cache holds: what a row waits for, its maximum and its sum,
+    /// is then computed while other rows go on.
+    @Override
+    public void rows(MemorySegment x, long xo, long xStep, MemorySegment y, long yo, long yStep, int rows, int n) {
+        int lanes = Simd.LANES;
+        int group = Math.clamp(CACHED / n, 1, rows);
+        float[] found = new float[group];
+        for (int first = 0; first < rows; first += group) {
+            int count = Math.min(group, rows - first);
+            for (int row = 0; row < count; row++) {
+                long from = xo + (first + row) * xStep;
+                FloatVector a = Simd.load(x, from);
+                FloatVector b = a;
+                FloatVector c = a;
+                FloatVector d = a;
+                int i = 0;
+                for (; i <= n - 4 * lanes; i += 4 * lanes) {
+                    a = a.max(Simd.load(x, from + 4L * i));
+                    b = b.max(Simd.load(x, from + 4L * (i + lanes)));
+                    c = c.max(Simd.load(x, from + 4L * (i + 2 * lanes)));
+                    d = d.max(Simd.load(x, from + 4L * (i + 3 * lanes)));
+                }
+                for (; i < n; i += lanes) {
+                    a = a.max(Simd.load(x, from + 4L * i));
+                }
+                found[row] = a.max(b).max(c.max(d)).reduceLanes(VectorOperators.MAX);
+            }
+            for (int row = 0; row < count; row++) {
+                long from = xo + (first + row) * xStep;
+                long to = yo + (first + row) * yStep;
+                FloatVector max = Simd.splat(found[row]);
+                FloatVector sum = Simd.zero();
+                for (int i = 0; i < n; i += lanes) {
+                    FloatVector p = VectorMath.exp(Simd.load(x, from + 4L * i).sub(max));
+                    Simd.store(p, y, to + 4L * i);
+                    sum = sum.add(p);
+                }
+                found[row] = Simd.sum(sum);
+            }
+            for (int row = 0; row < count; row++) {
+                long to = yo + (first + row) * yStep;
+                FloatVector factor = Simd.splat((float) (1.0 / found[row]));
+                for (int i = 0; i < n; i += lanes) {
+                    Simd.store(Simd.load(y, to + 4L * i).mul(factor), y, to + 4L * i);
+                }
+            }
+        }
     }
 
     @Override

@@ -7,6 +7,11 @@ interface SoftmaxRow {
     /// Writes `e^(x - max)` for `n` floats and returns their sum in f32. `y` may be `x`.
     float exponentials(MemorySegment x, long xo, float max, MemorySegment y, long yo, int n);
 
+    /// The softmax of several rows, whose starts are `xStep` and `yStep` bytes apart.
+    ///
+    /// @param n length of a row, a multiple of the vector length, short enough for its sum to be added in f32
+    void rows(MemorySegment x, long xo, long xStep, MemorySegment y, long yo, long yStep, int rows, int n);
+
     /// Multiplies `n` floats.
     void scale(MemorySegment y, long yo, float factor, int n);
 }

@@ -24,6 +24,9 @@ final class VectorNorms {
     private static final BinaryRow ADD =
             VectorElementwise.BINARY.get(new BinaryRow.Form(Binary.ADD, BinaryRow.Splat.NEITHER));
 
+    /// Rows up to this length are normalised several at a time; their sums are added in f32.
+    private static final int SHORT = 1024;
+
     private final Parallel parallel;
     private final Scratch scratch;
 
@@ -65,6 +68,13 @@ final class VectorNorms {
         boolean xDirect = Rows.isDirect(x, x.stride(-1));
         boolean yDirect = Rows.isDirect(out, out.stride(-1));
         int xBytes = x.dtype().bytes();
+        // short rows would spend more time between the loops than in them
+        boolean together = xDirect
+                && yDirect
+                && width <= SHORT
+                && width % Simd.LANES == 0
+                && (scaleAt < 0 || nest.innerStride(scaleAt) == 0)
+                && (shiftAt < 0 || nest.innerStride(shiftAt) == 0);
         nest.forEach(parallel, Math.max(1, LoopNest.GRAIN / width), width, () -> {
             long slot = 4L * Math.ceilDiv(width, Simd.LANES) * Simd.LANES;
             MemorySegment s = scratch.floats((2 + Folded.SLOTS) * slot / 4);
@@ -72,6 +82,24 @@ final class VectorNorms {
             MemorySegment from = xDirect ? x.memory() : s;
             MemorySegment to = yDirect ? out.memory() : s;
             return (at, n) -> {
+                if (together) {
+                    folded.moveTo(scaleAt < 0 ? 0 : at[scaleAt], shiftAt < 0 ? 0 : at[shiftAt]);
+                    loop.rows(
+                            from,
+                            4 * at[1],
+                            4 * nest.innerStride(1),
+                            eps,
+                            folded.factor,
+                            folded.factorAt,
+                            folded.term,
+                            folded.termAt,
+                            to,
+                            4 * at[0],
+                            4 * nest.innerStride(0),
+                            n,
+                            width);
+                    return;
+                }
                 for (int i = 0; i < n; i++) {
                     long xo = (at[1] + i * nest.innerStride(1)) * xBytes;
                     long yo = (at[0] + i * nest.innerStride(0)) * 4;

@@ -33,11 +33,19 @@ final class VectorSoftmax {
         LoopNest nest = LoopNest.over(out.select(-1, 0), x.select(-1, 0));
         boolean xDirect = Rows.isDirect(x, x.stride(-1));
         boolean yDirect = Rows.isDirect(out, out.stride(-1));
+        // short rows would spend more time between the loops than in them
+        boolean together = xDirect && yDirect && width <= BLOCK && width % Simd.LANES == 0;
         nest.forEach(parallel, Math.max(1, LoopNest.GRAIN / width), width, () -> {
             MemorySegment s = scratch.floats(width);
             MemorySegment from = xDirect ? x.memory() : s;
             MemorySegment to = yDirect ? out.memory() : s;
             return (at, n) -> {
+                if (together) {
+                    long xStep = 4 * nest.innerStride(1);
+                    long yStep = 4 * nest.innerStride(0);
+                    LOOP.rows(from, 4 * at[1], xStep, to, 4 * at[0], yStep, n, width);
+                    return;
+                }
                 for (int i = 0; i < n; i++) {
                     long xo = (at[1] + i * nest.innerStride(1)) * x.dtype().bytes();
                     long yo = (at[0] + i * nest.innerStride(0)) * 4;
