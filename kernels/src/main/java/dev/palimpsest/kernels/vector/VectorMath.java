@@ -8,6 +8,7 @@ import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.LT;
+import static jdk.incubator.vector.VectorOperators.MIN;
 import static jdk.incubator.vector.VectorOperators.NE;
 import static jdk.incubator.vector.VectorOperators.XOR;
 
@@ -59,6 +60,9 @@ final class VectorMath {
 
     /// The bits of the square root of 1/2.
     private static final int ROOT_OF_HALF = 0x3f35_04f3;
+
+    /// The bits of the float whose square, halved, is 127 ln 2.
+    private static final int GELU_END = 0x4154_4cbf;
 
     /// Pi/2 in three parts of 24 bits.
     private static final float HALF_PI_1 = 0x1.921fb6p0f;
@@ -173,27 +177,30 @@ final class VectorMath {
     /// GELU, `x Phi(x)` with the normal distribution function Phi, relatively accurate in both tails.
     @Inline
     static FloatVector gelu(FloatVector x) {
-        FloatVector a = x.abs();
+        // from 13.25 on the tail is less than the smallest normal number, and its power of two below becomes 0; the NaN
+        // that the comparison of bits loses comes back with the factor x
+        FloatVector a = x.reinterpretAsInts()
+                .and(~SIGN)
+                .lanewise(MIN, GELU_END)
+                .reinterpretAsFloats();
         FloatVector one = a.broadcast(1f);
-        // Phi(-a) = e^(-a^2/2) t p(t) with t = 1 / (1 + 0.35 a) for a in [0, 14]
-        FloatVector t = one.div(a.fma(a.broadcast(0.35f), one));
-        FloatVector p = t.fma(t.broadcast(-0.029145936f), t.broadcast(0.14397171f));
-        p = p.fma(t, t.broadcast(-0.25571427f)).fma(t, t.broadcast(0.15917416f));
-        p = p.fma(t, t.broadcast(-0.023109823f)).fma(t, t.broadcast(0.10550799f));
-        p = p.fma(t, t.broadcast(0.11983287f)).fma(t, t.broadcast(0.13986187f));
-        p = p.fma(t, t.broadcast(0.1396214f)).mul(t);
+        // Phi(-a) = e^(-a^2/2) p(a) / q(a)
+        FloatVector p = a.fma(a.broadcast(0.00403698f), a.broadcast(0.040097937f));
+        p = p.fma(a, a.broadcast(0.18164547f)).fma(a, a.broadcast(0.43614578f)).fma(a, a.broadcast(0.5f));
+        FloatVector q = a.fma(a.broadcast(0.010119068f), a.broadcast(0.10051783f));
+        q = q.fma(a, a.broadcast(0.46527427f)).fma(a, a.broadcast(1.1958947f));
+        q = q.fma(a, a.broadcast(1.6701765f)).fma(a, one);
         // the square is rounded only after most of it has been taken away
         FloatVector half = a.mul(-0.5f);
         FloatVector rounder = a.broadcast(ROUNDER_BIASED);
         FloatVector shifted = half.mul(a).fma(a.broadcast(LOG2_E), rounder);
         FloatVector n = shifted.sub(rounder);
         FloatVector r = n.fma(a.broadcast(-LN2_LOW), half.fma(a, n.mul(-LN2_HIGH)));
-        FloatVector q = r.fma(r.broadcast(EXP_4), r.broadcast(EXP_3));
-        q = q.fma(r, r.broadcast(EXP_2)).fma(r, r.broadcast(EXP_1)).fma(r, r.broadcast(EXP_0));
-        FloatVector e = q.fma(r.mul(r), r).add(one);
+        FloatVector e = r.fma(r.broadcast(EXP_4), r.broadcast(EXP_3));
+        e = e.fma(r, r.broadcast(EXP_2)).fma(r, r.broadcast(EXP_1)).fma(r, r.broadcast(EXP_0));
+        e = e.fma(r.mul(r), r).add(one);
         FloatVector power = shifted.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats();
-        // beyond 13 the tail is less than the smallest normal number
-        FloatVector tail = e.mul(power).mul(p).blend(0f, a.compare(GT, 13f));
+        FloatVector tail = e.mul(p.mul(power).div(q));
         return x.mul(one.sub(tail).blend(tail, x.compare(LT, 0f)));
     }
 
