@@ -30,22 +30,50 @@ final class GroupLoop implements GroupRow {
         }
     }
 
+    /// Two vectors of channels at a time: their means, factors and terms stay in registers while the positions go by.
     @Override
-    public void position(
-            MemorySegment x, long xo, MemorySegment c, long co, long step, MemorySegment y, long yo, int n) {
+    public void positions(
+            MemorySegment x,
+            long xo,
+            long xStep,
+            MemorySegment c,
+            long co,
+            long step,
+            MemorySegment y,
+            long yo,
+            long yStep,
+            int positions,
+            int n) {
+        int lanes = Simd.LANES;
         int i = 0;
-        for (; i <= n - Simd.LANES; i += Simd.LANES) {
+        for (; i <= n - 2 * lanes; i += 2 * lanes) {
             long at = co + 4L * i;
-            FloatVector v = Simd.load(x, xo + 4L * i).sub(Simd.load(c, at));
-            v = v.fma(Simd.load(c, at + step), Simd.load(c, at + 2 * step));
-            Simd.store(VectorMath.activate(ACTIVATION, v), y, yo + 4L * i);
+            long next = at + 4L * lanes;
+            FloatVector m = Simd.load(c, at);
+            FloatVector f = Simd.load(c, at + step);
+            FloatVector t = Simd.load(c, at + 2 * step);
+            FloatVector m2 = Simd.load(c, next);
+            FloatVector f2 = Simd.load(c, next + step);
+            FloatVector t2 = Simd.load(c, next + 2 * step);
+            for (int p = 0; p < positions; p++) {
+                long from = xo + p * xStep + 4L * i;
+                long to = yo + p * yStep + 4L * i;
+                FloatVector v = Simd.load(x, from).sub(m).fma(f, t);
+                FloatVector w = Simd.load(x, from + 4L * lanes).sub(m2).fma(f2, t2);
+                Simd.store(VectorMath.activate(ACTIVATION, v), y, to);
+                Simd.store(VectorMath.activate(ACTIVATION, w), y, to + 4L * lanes);
+            }
         }
-        if (i < n) {
+        for (; i < n; i += lanes) {
             VectorMask<Float> rest = Simd.first(n - i);
             long at = co + 4L * i;
-            FloatVector v = Simd.load(x, xo + 4L * i, rest).sub(Simd.load(c, at, rest));
-            v = v.fma(Simd.load(c, at + step, rest), Simd.load(c, at + 2 * step, rest));
-            Simd.store(VectorMath.activate(ACTIVATION, v), y, yo + 4L * i, rest);
+            FloatVector m = Simd.load(c, at, rest);
+            FloatVector f = Simd.load(c, at + step, rest);
+            FloatVector t = Simd.load(c, at + 2 * step, rest);
+            for (int p = 0; p < positions; p++) {
+                FloatVector v = Simd.load(x, xo + p * xStep + 4L * i, rest).sub(m).fma(f, t);
+                Simd.store(VectorMath.activate(ACTIVATION, v), y, yo + p * yStep + 4L * i, rest);
+            }
         }
     }
 }

@@ -9,8 +9,18 @@ interface GroupRow {
     /// `n` elements of one channel.
     void channel(MemorySegment x, long xo, float mean, float factor, float term, MemorySegment y, long yo, int n);
 
-    /// One element of each of `n` channels. Mean, factor and term of the channels lie behind each other, `step` bytes
-    /// apart,
-    /// from byte `co` of `c`.
-    void position(MemorySegment x, long xo, MemorySegment c, long co, long step, MemorySegment y, long yo, int n);
+    /// One element of each of `n` channels, at several positions, which are `xStep` and `yStep` bytes apart. Mean,
+    /// factor and term of the channels lie behind each other, `step` bytes apart, from byte `co` of `c`.
+    void positions(
+            MemorySegment x,
+            long xo,
+            long xStep,
+            MemorySegment c,
+            long co,
+            long step,
+            MemorySegment y,
+            long yo,
+            long yStep,
+            int positions,
+            int n);
 }

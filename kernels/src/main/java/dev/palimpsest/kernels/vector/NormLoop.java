@@ -60,8 +60,8 @@ final class NormLoop implements NormRow {
         }
     }
 
-    /// In sweeps over as many rows as the first-level cache holds: what a row waits for, its mean and its deviation, is
-    /// then computed while other rows go on.
+    /// In sweeps over as many rows as the first-level cache holds: what a row waits for, its mean and its deviation,
+    /// is then computed while other rows go on.
     @Override
     public void rows(
             MemorySegment x,

@@ -43,9 +43,8 @@ interface NormRow {
             int rows,
             int n);
 
-    /// Computes `((x - mean) * inverse + remainder) * factor + term` for `n` elements, where the remainder makes up for
-    /// the
-    /// rounding of the mean. Positions are in bytes; `y` may be `x`.
+    /// Computes `((x - mean) * inverse + remainder) * factor + term` for `n` elements, where the remainder makes up
+    /// for the rounding of the mean. Positions are in bytes; `y` may be `x`.
     void run(
             MemorySegment x,
             long xo,

@@ -32,8 +32,8 @@ final class SoftmaxLoop implements SoftmaxRow {
         return Simd.sum(sum);
     }
 
-    /// In three sweeps over as many rows as the first-level cache holds: what a row waits for, its maximum and its sum,
-    /// is then computed while other rows go on.
+    /// In three sweeps over as many rows as the first-level cache holds: what a row waits for, its maximum and its
+    /// sum, is then computed while other rows go on.
     @Override
     public void rows(MemorySegment x, long xo, long xStep, MemorySegment y, long yo, long yStep, int rows, int n) {
         int lanes = Simd.LANES;

@@ -13,9 +13,9 @@ import java.util.List;
 /// Group normalisation.
 ///
 /// Two passes over memory: one gathers the moments of fixed parts of each group (a part is read twice, the second time
-/// from
-/// cache), which are then combined in order; the other normalises, applies weight, bias and activation, and writes.
-/// Channels-last arrays are read position by position with the channels across the vectors; all others group by group.
+/// from cache), which are then combined in order; the other normalises, applies weight, bias and activation, and
+/// writes. Channels-last arrays are read position by position with the channels across the vectors; all others group
+/// by group.
 final class VectorGroupNorm {
     private static final Specialized<Activation, GroupRow> LOOPS =
             new Specialized<>(GroupLoop.class, GroupRow.class, List.of(Activation.values()));
@@ -221,15 +221,20 @@ final class VectorGroupNorm {
                     s.set(JAVA_FLOAT_UNALIGNED, step + 4L * c, factor[sample + c]);
                     s.set(JAVA_FLOAT_UNALIGNED, 2 * step + 4L * c, term[sample + c]);
                 }
+                long xStep = nest.innerStride(1) * x.dtype().bytes();
+                long yStep = nest.innerStride(0) * 4;
+                // of so many positions the first-level cache holds all channels
+                int group = direct ? Math.max(1, 4096 / channels) : 1;
                 return (at, rows) -> {
-                    for (int r = 0; r < rows; r++) {
-                        long xo = (at[1] + r * nest.innerStride(1)) * x.dtype().bytes();
-                        long yo = (at[0] + r * nest.innerStride(0)) * 4;
+                    for (int r = 0; r < rows; r += group) {
+                        long xo = at[1] * x.dtype().bytes() + r * xStep;
+                        long yo = at[0] * 4 + r * yStep;
+                        int count = Math.min(group, rows - r);
                         if (direct) {
-                            loop.position(x.memory(), xo, s, 0, step, out.memory(), yo, channels);
+                            loop.positions(x.memory(), xo, xStep, s, 0, step, out.memory(), yo, yStep, count, channels);
                         } else {
                             Rows.read(x.dtype(), x.memory(), xo, 1, s, 3 * step, channels);
-                            loop.position(s, 3 * step, s, 0, step, out.memory(), yo, channels);
+                            loop.positions(s, 3 * step, 0, s, 0, step, out.memory(), yo, yStep, count, channels);
                         }
                     }
                 };

@@ -12,9 +12,9 @@ import org.jspecify.annotations.Nullable;
 
 /// RMS and layer normalisation along the last axis.
 ///
-/// A row stays in the first-level cache between its passes: one for the mean, one for the squares, one that writes. The
-/// affine part `(n * weight + bias) * scale + shift` is folded into one factor and one term per element, once for all
-/// following rows that share them.
+/// A row stays in the first-level cache between its passes: one for the mean, one for the squares, one that writes;
+/// short rows go through each pass several at a time. The affine part `(n * weight + bias) * scale + shift` is folded
+/// into one factor and one term per element, once for all following rows that share them.
 final class VectorNorms {
     private static final Specialized<NormRow.Form, NormRow> LOOPS =
             new Specialized<>(NormLoop.class, NormRow.class, NormRow.forms());

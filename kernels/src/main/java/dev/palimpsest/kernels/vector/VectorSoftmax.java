@@ -23,8 +23,7 @@ final class VectorSoftmax {
     }
 
     /// See [dev.palimpsest.kernels.Kernels#softmax]. Three passes over a row: its maximum, the exponentials with their
-    /// sum,
-    /// the division.
+    /// sum, the division.
     void softmax(NdArray x, NdArray out) {
         if (x.elements() == 0) {
             return;
