@@ -47,6 +47,10 @@ final class NormCases {
         cases.add(softmax(f32(1, 19).stretched(6, 19), output(6, 19)));
         cases.add(softmax(f32(6, 1).stretched(6, 19), output(6, 19)));
         cases.add(softmax(f32(300, 130), output(300, 130)));
+        cases.add(softmax(f32(300, 128), output(300, 128)));
+        cases.add(softmax(f32(37, 80), output(37, 80).laid(Layout.SPACED)));
+        cases.add(softmax(f32(3, 1024), output(3, 1024)));
+        cases.add(softmaxInPlace(f32(70, 64)));
         cases.add(softmax(f32(4, 40).with(Values.normal(0, 200)), output(4, 40)));
         cases.add(softmax(
                 f32(6, 40).with(Values.cycle(1, Double.NEGATIVE_INFINITY, 2, 3, Double.NEGATIVE_INFINITY, 0.5, -100)),
@@ -125,14 +129,33 @@ final class NormCases {
             cases.add(of(norm, f32(33, 0), f32(0), null, null, null, output(33, 0)));
             cases.add(of(norm, f32(1, 33).stretched(5, 33), f32(33), null, null, null, output(5, 33)));
             cases.add(of(norm, f32(200, 130), f32(130), null, f32(200, 130), f32(130), output(200, 130)));
+            cases.add(of(norm, f32(200, 128), f32(128), null, null, null, output(200, 128)));
+            cases.add(of(norm, f32(2, 100, 64), f32(64), f32(64), f32(2, 1, 64), f32(64), output(2, 100, 64)));
+            cases.add(of(norm, f32(40, 48), f32(48), null, f32(40, 48), f32(1), output(40, 48)));
+            cases.add(of(norm, f32(5, 1024), null, f32(1024), null, null, output(5, 1024)));
+            cases.add(inPlace(norm, f32(70, 80)));
             cases.add(of(norm, f32(3, 20).with(Values.cycle(0)), f32(20), f32(20), null, null, output(3, 20)));
             cases.add(of(norm, f32(3, 20).with(Values.normal(0, 1e-8)), null, null, null, null, output(3, 20)));
             cases.add(of(norm, f32(3, 20).with(Values.normal(0, 1e15)), null, null, null, null, output(3, 20)));
         }
         // the mean is a thousand times the deviation: the variance must not come from the mean square
-        OpCase c = of(RowNorm.LAYER, f32(5, 700).with(Values.normal(1000, 1)), null, null, null, null, output(5, 700));
-        cases.add(new OpCase(
-                c.op(), "far from zero, " + c.name(), c.inputs(), c.outputs(), c.call(), Tolerance.roundings(8, 1000)));
+        for (int width : new int[] {128, 700}) {
+            OpCase c = of(
+                    RowNorm.LAYER,
+                    f32(5, width).with(Values.normal(1000, 1)),
+                    null,
+                    null,
+                    null,
+                    null,
+                    output(5, width));
+            cases.add(new OpCase(
+                    c.op(),
+                    "far from zero, " + c.name(),
+                    c.inputs(),
+                    c.outputs(),
+                    c.call(),
+                    Tolerance.roundings(8, 1000)));
+        }
     }
 
     private static Tolerance tolerance(int width) {
