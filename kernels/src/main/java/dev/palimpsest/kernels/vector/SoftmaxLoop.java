@@ -49,15 +49,15 @@ final class SoftmaxLoop implements SoftmaxRow {
                 FloatVector d = a;
                 int i = 0;
                 for (; i <= n - 4 * lanes; i += 4 * lanes) {
-                    a = a.max(Simd.load(x, from + 4L * i));
-                    b = b.max(Simd.load(x, from + 4L * (i + lanes)));
-                    c = c.max(Simd.load(x, from + 4L * (i + 2 * lanes)));
-                    d = d.max(Simd.load(x, from + 4L * (i + 3 * lanes)));
+                    a = larger(a, Simd.load(x, from + 4L * i));
+                    b = larger(b, Simd.load(x, from + 4L * (i + lanes)));
+                    c = larger(c, Simd.load(x, from + 4L * (i + 2 * lanes)));
+                    d = larger(d, Simd.load(x, from + 4L * (i + 3 * lanes)));
                 }
                 for (; i < n; i += lanes) {
-                    a = a.max(Simd.load(x, from + 4L * i));
+                    a = larger(a, Simd.load(x, from + 4L * i));
                 }
-                found[row] = a.max(b).max(c.max(d)).reduceLanes(VectorOperators.MAX);
+                found[row] = largest(larger(larger(a, b), larger(c, d)));
             }
             for (int row = 0; row < count; row++) {
                 long from = xo + (first + row) * xStep;
@@ -79,6 +79,26 @@ final class SoftmaxLoop implements SoftmaxRow {
                 }
             }
         }
+    }
+
+    /// The larger one in each lane; a NaN may get lost, but it makes the exponentials' sum one.
+    @Inline
+    private static FloatVector larger(FloatVector a, FloatVector b) {
+        return a.blend(b, b.compare(VectorOperators.GT, a));
+    }
+
+    /// The largest lane.
+    @Inline
+    private static float largest(FloatVector v) {
+        FloatVector m = v;
+        if (Simd.LANES > 8) {
+            m = larger(m, m.rearrange(Simd.ACROSS_8));
+        }
+        if (Simd.LANES > 4) {
+            m = larger(m, m.rearrange(Simd.ACROSS_4));
+        }
+        m = larger(m, m.rearrange(Simd.ACROSS_2));
+        return larger(m, m.rearrange(Simd.ACROSS_1)).lane(0);
     }
 
     @Override
