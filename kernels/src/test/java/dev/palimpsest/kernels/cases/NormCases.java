@@ -140,21 +140,11 @@ final class NormCases {
         }
         // the mean is a thousand times the deviation: the variance must not come from the mean square
         for (int width : new int[] {128, 700}) {
-            OpCase c = of(
-                    RowNorm.LAYER,
-                    f32(5, width).with(Values.normal(1000, 1)),
-                    null,
-                    null,
-                    null,
-                    null,
-                    output(5, width));
+            Operand x = f32(5, width).with(Values.normal(1000, 1));
+            OpCase c = of(RowNorm.LAYER, x, null, null, null, null, output(5, width));
+            Tolerance tolerance = Tolerance.roundings(8, 1000);
             cases.add(new OpCase(
-                    c.op(),
-                    "far from zero, " + c.name(),
-                    c.inputs(),
-                    c.outputs(),
-                    c.call(),
-                    Tolerance.roundings(8, 1000)));
+                    c.op(), "far from zero, " + c.name(), c.inputs(), c.outputs(), c.call(), tolerance));
         }
     }
 
