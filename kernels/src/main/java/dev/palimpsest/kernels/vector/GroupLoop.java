@@ -71,7 +71,8 @@ final class GroupLoop implements GroupRow {
             FloatVector f = Simd.load(c, at + step, rest);
             FloatVector t = Simd.load(c, at + 2 * step, rest);
             for (int p = 0; p < positions; p++) {
-                FloatVector v = Simd.load(x, xo + p * xStep + 4L * i, rest).sub(m).fma(f, t);
+                FloatVector v =
+                        Simd.load(x, xo + p * xStep + 4L * i, rest).sub(m).fma(f, t);
                 Simd.store(VectorMath.activate(ACTIVATION, v), y, yo + p * yStep + 4L * i, rest);
             }
         }

@@ -179,8 +179,7 @@ final class VectorMath {
     static FloatVector gelu(FloatVector x) {
         // from 13.25 on the tail is less than the smallest normal number, and its power of two below becomes 0; the NaN
         // that the comparison of bits loses comes back with the factor x
-        FloatVector a =
-                x.reinterpretAsInts().and(~SIGN).lanewise(MIN, GELU_END).reinterpretAsFloats();
+        FloatVector a = x.reinterpretAsInts().and(~SIGN).lanewise(MIN, GELU_END).reinterpretAsFloats();
         FloatVector one = a.broadcast(1f);
         // Phi(-a) = e^(-a^2/2) p(a) / q(a)
         FloatVector p = a.fma(a.broadcast(0.00403698f), a.broadcast(0.040097937f));

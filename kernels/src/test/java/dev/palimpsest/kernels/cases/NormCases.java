@@ -143,8 +143,7 @@ final class NormCases {
             Operand x = f32(5, width).with(Values.normal(1000, 1));
             OpCase c = of(RowNorm.LAYER, x, null, null, null, null, output(5, width));
             Tolerance tolerance = Tolerance.roundings(8, 1000);
-            cases.add(new OpCase(
-                    c.op(), "far from zero, " + c.name(), c.inputs(), c.outputs(), c.call(), tolerance));
+            cases.add(new OpCase(c.op(), "far from zero, " + c.name(), c.inputs(), c.outputs(), c.call(), tolerance));
         }
     }
 

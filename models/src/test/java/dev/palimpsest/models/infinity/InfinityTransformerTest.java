@@ -215,7 +215,8 @@ class InfinityTransformerTest {
             try (Tape tape = new Tape()) {
                 tape.watch(rows);
                 Tensor loss = tape.record(() -> loss(rows, direction, biases));
-                assertThat(loss.item()).isEqualTo(loss(rows, direction, biases).item());
+                // what is not recorded goes through packed weights, which may be added up in another order
+                assertThat(loss.item()).isCloseTo(loss(rows, direction, biases).item(), withinPercentage(1e-3));
                 Tensor gradient = tape.backward(loss).of(rows); // (11, text channels)
                 double length = Math.sqrt(gradient.square().sum().item());
                 Tensor step = gradient.mul(0.02 / length); // (11, text channels)
