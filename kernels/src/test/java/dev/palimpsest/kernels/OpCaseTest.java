@@ -89,12 +89,26 @@ class OpCaseTest {
             for (Parallel more : threads.subList(1, threads.size())) {
                 OpCase.Arrays again = run(c, KernelProviders.create(provider, more), arena);
                 for (int i = 0; i < expected.outputs().size(); i++) {
-                    assertThat(again.outputs().get(i).bytes())
+                    assertThat(bits(again.outputs().get(i)))
                             .as("%s: the bits of output %d on %d threads", c, i, more.threads())
-                            .isEqualTo(first.outputs().get(i).bytes());
+                            .isEqualTo(bits(first.outputs().get(i)));
                 }
             }
         }
+    }
+
+    /// The bytes of an output with one NaN for all: which of two NaNs their sum is depends on the order of operands,
+    /// which interpreted and compiled code choose differently.
+    private static byte[] bits(GuardedArray output) {
+        NdArray array = numbers(output.array());
+        if (array.dtype().isFloating()) {
+            GuardedArray.forEachIndex(array.shape(), index -> {
+                if (Double.isNaN(array.get(index))) {
+                    array.set(Double.NaN, index);
+                }
+            });
+        }
+        return output.bytes();
     }
 
     /// Runs a case on fresh arrays and checks what surrounds them and the inputs.
