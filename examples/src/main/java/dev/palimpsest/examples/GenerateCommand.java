@@ -50,12 +50,6 @@ final class GenerateCommand implements Callable<Integer> {
     private String prompt;
 
     @Option(
-            names = "--negative-prompt",
-            paramLabel = "TEXT",
-            description = "What the picture should not show. Matters only with guidance.")
-    private @Nullable String negativePrompt;
-
-    @Option(
             names = "--pixels",
             paramLabel = "SIZE",
             converter = SizeConverter.class,
@@ -69,12 +63,6 @@ final class GenerateCommand implements Callable<Integer> {
             description =
                     "Width to height, such as 3:2 or 1:1.5; the nearest of fifteen ratios from 3:1 to 1:3 is taken.")
     private @Nullable Double heightToWidth;
-
-    @Option(
-            names = "--positive-prompt",
-            negatable = true,
-            description = "Wish for smooth faces where the prompt speaks of people.")
-    private @Nullable Boolean positivePrompt;
 
     @Option(
             names = "--out",
@@ -116,10 +104,8 @@ final class GenerateCommand implements Callable<Integer> {
 
     private GenerateOptions over(GenerateOptions model) {
         GenerateOptions o = options.over(model);
-        o = negativePrompt == null ? o : o.withNegativePrompt(negativePrompt);
         o = size == null ? o : o.withSize(size);
-        o = heightToWidth == null ? o : o.withHeightToWidth(heightToWidth);
-        return positivePrompt == null ? o : o.withPositivePrompt(positivePrompt);
+        return heightToWidth == null ? o : o.withHeightToWidth(heightToWidth);
     }
 
     /// Opens a model.

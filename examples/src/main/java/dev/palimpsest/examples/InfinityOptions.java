@@ -7,9 +7,23 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/// The options of commands that make a picture with Infinity: which model, how bits are drawn, and what is shown on the
-/// way. What is not given comes from the model's `config.json`.
+/// The options of commands that make a picture with Infinity: which model, what to wish for beside the prompt, how bits
+/// are drawn, and what is shown on the way. What is not given comes from the model's `config.json`.
 final class InfinityOptions extends InfinityModelOptions {
+    @Option(
+            names = "--negative-prompt",
+            paramLabel = "TEXT",
+            description = "What the picture should not show. Matters only with guidance.")
+    @Nullable
+    String negativePrompt;
+
+    @Option(
+            names = "--positive-prompt",
+            negatable = true,
+            description = "Wish for smooth faces where the prompt speaks of people.")
+    @Nullable
+    Boolean positivePrompt;
+
     @Option(
             names = "--guidance",
             paramLabel = "X",
@@ -79,7 +93,9 @@ final class InfinityOptions extends InfinityModelOptions {
             GenerateOptions o = model.withSampling(s);
             o = seed == null ? o : o.withSeed(seed);
             o = noise == null ? o : o.withNoise(noise);
-            return biases == null ? o : o.withBiases(biases);
+            o = biases == null ? o : o.withBiases(biases);
+            o = negativePrompt == null ? o : o.withNegativePrompt(negativePrompt);
+            return positivePrompt == null ? o : o.withPositivePrompt(positivePrompt);
         } catch (IllegalArgumentException e) {
             throw new UserException(String.valueOf(e.getMessage()), e);
         }

@@ -73,12 +73,6 @@ final class RewriteCommand implements Callable<Integer> {
     private String prompt;
 
     @Option(
-            names = "--negative-prompt",
-            paramLabel = "TEXT",
-            description = "What it should not show. Matters only with guidance.")
-    private @Nullable String negativePrompt;
-
-    @Option(
             names = "--mask",
             paramLabel = "FILE",
             description = "A picture of the source's shape: what is black in it may change, what is white stays.")
@@ -139,12 +133,6 @@ final class RewriteCommand implements Callable<Integer> {
 
     @Option(names = "--lora", negatable = true, description = "Whether the learned adapters are in the model.")
     private @Nullable Boolean usesAdapters;
-
-    @Option(
-            names = "--positive-prompt",
-            negatable = true,
-            description = "Wish for smooth faces where the prompt speaks of people.")
-    private @Nullable Boolean positivePrompt;
 
     @Option(
             names = "--masks",
@@ -220,10 +208,7 @@ final class RewriteCommand implements Callable<Integer> {
 
     private RewriteOptions over(RewriteOptions model) {
         try {
-            GenerateOptions generation = options.over(model.generation());
-            generation = negativePrompt == null ? generation : generation.withNegativePrompt(negativePrompt);
-            generation = positivePrompt == null ? generation : generation.withPositivePrompt(positivePrompt);
-            RewriteOptions o = model.withGeneration(generation);
+            RewriteOptions o = model.withGeneration(options.over(model.generation()));
             o = threshold == null ? o : o.withThreshold(threshold);
             o = method == null ? o : o.withMaskMethod(method);
             o = blocks == null ? o : o.withBlocks(blocks);
