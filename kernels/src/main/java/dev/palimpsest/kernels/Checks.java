@@ -64,11 +64,21 @@ public final class Checks {
 
     /// Guards products with a packed right side. That it belongs to the provider is the provider's to check.
     public static void matmul(NdArray a, PackedMatrix b, NdArray out, Epilogue epilogue) {
+        packedMatmul(a, b.shape(), out, epilogue);
+    }
+
+    /// Guards products whose right side is packed in passing.
+    public static void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue, Arithmetic arithmetic) {
+        pack(b, arithmetic, 0);
+        packedMatmul(a, b.shape(), out, epilogue);
+    }
+
+    private static void packedMatmul(NdArray a, Shape b, NdArray out, Epilogue epilogue) {
         String op = "matmul";
         type(op, "the left side", a, NARROW);
-        int k = b.shape().dim(0);
-        int n = b.shape().dim(1);
-        Supplier<String> both = () -> op + ": " + a.shape() + " x packed " + b.shape();
+        int k = b.dim(0);
+        int n = b.dim(1);
+        Supplier<String> both = () -> op + ": " + a.shape() + " x packed " + b;
         require(a.rank() >= 2, both, () -> "the left side needs at least two axes");
         require(a.dim(-1) == k, both, () -> "inner dimensions " + a.dim(-1) + " and " + k + " differ");
         output(op, "the output", out, a.shape().with(-1, n), F32, both);

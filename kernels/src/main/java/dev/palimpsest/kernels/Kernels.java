@@ -51,6 +51,21 @@ public interface Kernels {
     /// @throws IllegalStateException if the arena of `b` is closed
     void matmul(NdArray a, PackedMatrix b, NdArray out, Epilogue epilogue);
 
+    /// Matrix product in an arithmetic of choice with a right side that is not worth a packed copy because it is used
+    /// too seldom: it is packed in passing. The result is that of [#pack], with one scale a column, and the product
+    /// with what it gives.
+    ///
+    /// @param a `(..., M, K)`, floating
+    /// @param b `(K, N)`, floating
+    /// @param out `(..., M, N)`, f32
+    /// @param epilogue bias `(N)`, activation, gate, residual
+    /// @throws IllegalArgumentException where [#pack] throws it
+    default void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue, Arithmetic arithmetic) {
+        try (Arena arena = Arena.ofShared()) {
+            matmul(a, pack(b, arithmetic, 0, arena), out, epilogue);
+        }
+    }
+
     /// Convolution over time, rows and columns, `out = epilogue(input * weight)`; see [Convolution].
     ///
     /// Arrays are logically channels-first; their strides may make the channels the innermost axis, which is the

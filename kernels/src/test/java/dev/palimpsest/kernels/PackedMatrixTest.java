@@ -168,6 +168,34 @@ class PackedMatrixTest {
         }
     }
 
+    /// The sizes go past what is packed at once and past the rows that are converted at once.
+    @ParameterizedTest
+    @EnumSource(Arithmetic.class)
+    void packingInPassingGivesTheSameBits(Arithmetic arithmetic) {
+        for (Kernels kernels : providers) {
+            for (DType type : List.of(DType.F32, DType.BF16, DType.F16)) {
+                for (int[] size : new int[][] {{0, 3, 4}, {3, 0, 4}, {1, 70, 35}, {2, 4100, 1060}, {600, 1100, 70}}) {
+                    NdArray a = TestArrays.normal(1, size[0], size[1]);
+                    NdArray b = TestArrays.zeros(type, size[2], size[1]).transpose(0, 1);
+                    kernels.copy(TestArrays.normal(2, size[2], size[1]).transpose(0, 1), b);
+                    NdArray bias = TestArrays.normal(3, size[2]);
+                    NdArray gate = TestArrays.normal(4, 1, size[2]);
+                    NdArray expected = TestArrays.zeros(size[0], size[2]);
+                    NdArray residual = TestArrays.normal(5, size[0], size[2]);
+                    Epilogue epilogue = new Epilogue(bias, Activation.SILU, gate, residual);
+                    try (Arena arena = Arena.ofShared()) {
+                        kernels.matmul(a, kernels.pack(b, arithmetic, 0, arena), expected, epilogue);
+                    }
+                    NdArray out = TestArrays.zeros(size[0], size[2]);
+                    kernels.matmul(a, b, out, epilogue, arithmetic);
+                    assertThat(TestArrays.elements(out))
+                            .as("%s, %s, %s x %s", kernels.name(), type, a.shape(), b.shape())
+                            .isEqualTo(TestArrays.elements(expected));
+                }
+            }
+        }
+    }
+
     @Test
     void laterChangesOfTheWeightAreNotSeen() {
         for (Kernels kernels : providers) {
@@ -211,6 +239,12 @@ class PackedMatrixTest {
                     .isThrownBy(() ->
                             kernels.matmul(TestArrays.zeros(3, 31), packed, TestArrays.zeros(3, 8), Epilogue.NONE))
                     .withMessage("matmul: (3, 31) x packed (32, 8): inner dimensions 31 and 32 differ");
+            for (Arithmetic arithmetic : Arithmetic.values()) {
+                assertThatIllegalArgumentException()
+                        .isThrownBy(() -> kernels.matmul(
+                                TestArrays.zeros(3, 31), b, TestArrays.zeros(3, 8), Epilogue.NONE, arithmetic))
+                        .withMessage("matmul: (3, 31) x packed (32, 8): inner dimensions 31 and 32 differ");
+            }
         }
         PackedMatrix scalar = new ScalarKernels().pack(b, Arithmetic.F32, 0, Arena.ofAuto());
         assertThatIllegalArgumentException()

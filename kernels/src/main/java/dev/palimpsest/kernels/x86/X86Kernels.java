@@ -114,6 +114,26 @@ public final class X86Kernels implements Kernels {
         }
     }
 
+    /// Integers are packed as a whole: their scales, unlike panels, are not made a few columns at a time.
+    @Override
+    public void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue, Arithmetic arithmetic) {
+        if ((arithmetic != Arithmetic.F32 && arithmetic != Arithmetic.BF16) || !matmul.supports(arithmetic)) {
+            Kernels.super.matmul(a, b, out, epilogue, arithmetic);
+            return;
+        }
+        Checks.matmul(a, b, out, epilogue, arithmetic);
+        requireAlive("matmul", a.memory(), b.memory());
+        requireAlive("matmul", out, epilogue);
+        try {
+            matmul.run(a, b, out, epilogue, arithmetic);
+        } finally {
+            Reference.reachabilityFence(a);
+            Reference.reachabilityFence(b);
+            Reference.reachabilityFence(out);
+            Reference.reachabilityFence(epilogue);
+        }
+    }
+
     private static void requireAlive(String op, NdArray out, Epilogue epilogue) {
         requireAlive(op, out.memory(), memory(epilogue.bias()), memory(epilogue.gate()), memory(epilogue.residual()));
     }

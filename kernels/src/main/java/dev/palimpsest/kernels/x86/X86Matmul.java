@@ -133,14 +133,23 @@ final class X86Matmul {
 
     /// See [Kernels#matmul(NdArray, PackedMatrix, NdArray, Epilogue)].
     void run(NdArray a, X86Packed b, NdArray out, Epilogue epilogue) {
-        if (out.elements() == 0) {
-            return;
+        if (out.elements() > 0) {
+            new Run(a, null, b, b.panels().type(), out, stretched(epilogue, out.shape())).run();
         }
-        Shape shape = out.shape();
-        NdArray gate = epilogue.gate() == null ? null : epilogue.gate().expand(shape);
-        NdArray residual =
-                epilogue.residual() == null ? null : epilogue.residual().expand(shape);
-        new Run(a, null, b, b.panels().type(), out, epilogue.withGate(gate).withResidual(residual)).run();
+    }
+
+    /// See [Kernels#matmul(NdArray, NdArray, NdArray, Epilogue, Arithmetic)]; only where weights have no scales.
+    void run(NdArray a, NdArray b, NdArray out, Epilogue epilogue, Arithmetic arithmetic) {
+        if (out.elements() > 0) {
+            new Run(a, b, null, type(arithmetic, b.dtype()), out, stretched(epilogue, out.shape())).run();
+        }
+    }
+
+    private static Epilogue stretched(Epilogue epilogue, Shape shape) {
+        NdArray gate = epilogue.gate();
+        NdArray residual = epilogue.residual();
+        return epilogue.withGate(gate == null ? null : gate.expand(shape))
+                .withResidual(residual == null ? null : residual.expand(shape));
     }
 
     /// See [Kernels#matmul(NdArray, NdArray, NdArray, Epilogue)].
