@@ -6,10 +6,14 @@ import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.kernels.Parallel;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /// Softmax and the index of the maximum, along the last axis.
 final class VectorSoftmax {
     private static final SoftmaxRow LOOP = Specialized.only(SoftmaxLoop.class, SoftmaxRow.class);
+
+    private static final Specialized<Integer, ShortSoftmaxRow> SHORT =
+            new Specialized<>(ShortSoftmaxLoop.class, ShortSoftmaxRow.class, List.of(1, 2, 3, 4, 5, 6, 7, 8));
 
     /// Exponentials that are added in f32; blocks are added in f64.
     private static final int BLOCK = 1024;
@@ -42,6 +46,10 @@ final class VectorSoftmax {
                 if (together) {
                     long xStep = 4 * nest.innerStride(1);
                     long yStep = 4 * nest.innerStride(0);
+                    if (width <= ShortSoftmaxRow.VECTORS * Simd.LANES) {
+                        inRegisters(from, 4 * at[1], xStep, to, 4 * at[0], yStep, n, width / Simd.LANES);
+                        return;
+                    }
                     LOOP.rows(from, 4 * at[1], xStep, to, 4 * at[0], yStep, n, width);
                     return;
                 }
@@ -62,6 +70,19 @@ final class VectorSoftmax {
                 }
             };
         });
+    }
+
+    /// Rows of whole vectors, few enough that no loop runs over a row.
+    private static void inRegisters(
+            MemorySegment x, long xo, long xStep, MemorySegment y, long yo, long yStep, int rows, int vectors) {
+        ShortSoftmaxRow loop = SHORT.get(vectors);
+        float[] found = new float[ShortSoftmaxRow.ROWS];
+        for (int i = 0; i < rows; i += found.length) {
+            int n = Math.min(found.length, rows - i);
+            loop.maxima(x, xo + i * xStep, xStep, found, n);
+            loop.exponentials(x, xo + i * xStep, xStep, found, y, yo + i * yStep, yStep, n);
+            loop.divide(y, yo + i * yStep, yStep, found, n);
+        }
     }
 
     /// Writes `e^(x - max)` and returns the sum.

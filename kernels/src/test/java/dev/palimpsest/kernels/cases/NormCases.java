@@ -61,6 +61,8 @@ final class NormCases {
         rows[25] = Double.POSITIVE_INFINITY;
         rows[47] = Double.NaN;
         cases.add(softmax(f32(4, 20).with(Values.cycle(rows)), output(4, 20)));
+        cases.add(softmax(f32(35, 16).with(Values.cycle(rows)), output(35, 16)));
+        cases.add(softmax(f32(35, 48).with(Values.cycle(rows)), output(35, 48)));
     }
 
     private static OpCase softmax(Operand x, Operand out) {
