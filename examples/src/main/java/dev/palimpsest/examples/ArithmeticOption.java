@@ -18,9 +18,9 @@ final class ArithmeticOption {
             defaultValue = "f32",
             converter = Converter.class,
             description =
-                    "How the transformer and the autoencoder compute: f32; bf16 or int8, faster on processors with "
-                            + "instructions for them, and less exact; int8-weight-only, a quarter of the memory "
-                            + "(default: ${DEFAULT-VALUE}).")
+                    "How layers compute: f32; bf16 or int8, faster on processors with instructions for them, and less "
+                            + "exact; int8-weight-only, a quarter of the memory. Integers are for the transformer's "
+                            + "and the autoencoder's linear layers, bf16 is for everything (default: ${DEFAULT-VALUE}).")
     private Arithmetic arithmetic;
 
     /// How to open a model.

@@ -6,7 +6,6 @@ import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.Interpolation;
 import dev.palimpsest.kernels.KeyRanges;
 import dev.palimpsest.kernels.PackedFilter;
-import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Shape;
 import java.util.List;
@@ -41,22 +40,22 @@ public final class Functional {
             Activation activation,
             @Nullable Tensor gate,
             @Nullable Tensor residual) {
-        return linear(x, weight, null, bias, activation, gate, residual);
+        return linear(x, weight, Multiplication.PLAIN, bias, activation, gate, residual);
     }
 
-    /// The same with a copy of the weight that the kernels in force have packed, which takes the weight's place in the
-    /// product, in the arithmetic that it was packed for. Gradients are those of the weight in f32.
+    /// The same with a product of another arithmetic, or with a packed copy of the weight. Gradients are those of the
+    /// weight in f32.
     ///
-    /// @param packed the transposed weight `(in, out)`, null to use the weight itself
+    /// @param by how to multiply by the weight
     public static Tensor linear(
             Tensor x,
             Tensor weight,
-            @Nullable PackedMatrix packed,
+            Multiplication by,
             @Nullable Tensor bias,
             Activation activation,
             @Nullable Tensor gate,
             @Nullable Tensor residual) {
-        return new NnOps.Linear(activation, packed).apply(x, weight, bias, gate, residual);
+        return new NnOps.Linear(activation, by).apply(x, weight, bias, gate, residual);
     }
 
     /// Convolution over time, rows and columns; see [Convolution].
@@ -88,7 +87,14 @@ public final class Functional {
     /// @param bias `(O)`
     /// @return `(N, O, T, 2H, 2W)`, channels innermost in memory
     public static Tensor doubledConvolution(Tensor x, Tensor weight, @Nullable Tensor bias) {
-        return new DoubledConvolve(Arithmetic.F32, null).apply(x, weight, bias);
+        return doubledConvolution(x, weight, bias, Arithmetic.F32);
+    }
+
+    /// The same in another arithmetic.
+    ///
+    /// @param arithmetic [Arithmetic#F32] or [Arithmetic#BF16], see [Convolution]
+    public static Tensor doubledConvolution(Tensor x, Tensor weight, @Nullable Tensor bias, Arithmetic arithmetic) {
+        return new DoubledConvolve(arithmetic, null).apply(x, weight, bias);
     }
 
     /// The same with the kernels that [#doubledKernels] makes, packed in their order.

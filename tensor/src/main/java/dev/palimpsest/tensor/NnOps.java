@@ -10,10 +10,10 @@ import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Interpolation;
+import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.KeyRanges;
 import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.kernels.PackedFilter;
-import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.RopeLayout;
 import dev.palimpsest.kernels.Shape;
 import org.jspecify.annotations.Nullable;
@@ -40,8 +40,8 @@ final class NnOps {
 
     /// Inputs: x, weight, bias, gate, residual.
     ///
-    /// @param packed what to multiply with in place of the weight, if anything
-    record Linear(Activation activation, @Nullable PackedMatrix packed) implements Op {
+    /// @param by how to multiply by the weight
+    record Linear(Activation activation, Multiplication by) implements Op {
         @Override
         public String name() {
             return "linear";
@@ -62,10 +62,14 @@ final class NnOps {
             NdArray product = out.array().reshape(rows);
             Epilogue epilogue = new Epilogue(
                     learned(inputs, 2), activation, matrix(inputs, 3, to, rows), matrix(inputs, 4, to, rows));
-            if (packed == null) {
-                Backend.kernels().matmul(flat.array(), weight.array().transpose(0, 1), product, epilogue);
+            Kernels kernels = Backend.kernels();
+            NdArray right = weight.array().transpose(0, 1); // (in, out)
+            if (by.packed() != null) {
+                kernels.matmul(flat.array(), by.packed(), product, epilogue);
+            } else if (by.arithmetic() == Arithmetic.F32) {
+                kernels.matmul(flat.array(), right, product, epilogue);
             } else {
-                Backend.kernels().matmul(flat.array(), packed, product, epilogue);
+                kernels.matmul(flat.array(), right, product, epilogue, by.arithmetic());
             }
             return out;
         }
@@ -78,7 +82,7 @@ final class NnOps {
             if (activation == Activation.NONE && gate == null) {
                 return null;
             }
-            Tensor product = new Linear(Activation.NONE, packed).apply(inputs[0], inputs[1], inputs[2], null, null);
+            Tensor product = new Linear(Activation.NONE, by).apply(inputs[0], inputs[1], inputs[2], null, null);
             Tensor active = activated(activation, product);
             Tensor gated = gate == null ? active : active.mul(gate);
             return residual == null ? gated : gated.add(residual);

@@ -1,6 +1,7 @@
 package dev.palimpsest.weights;
 
 import dev.palimpsest.kernels.NdArray;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -48,6 +49,13 @@ public sealed interface Checkpoint extends AutoCloseable
     /// @throws CheckpointException if there is no such tensor or its bytes turn out to be damaged
     /// @throws IllegalStateException if the checkpoint is closed
     NdArray tensor(String name);
+
+    /// Says that some memory of a tensor is not needed for the time being. Pages of the mapped files that lie there
+    /// leave the process and are fetched again when they are touched; other memory is none of ours and stays as it is.
+    ///
+    /// @param memory that of a tensor, or any other
+    /// @throws IllegalStateException if the checkpoint is closed
+    void unload(MemorySegment memory);
 
     /// Free text that the file carries; empty where the format has none.
     Map<String, String> metadata();

@@ -24,12 +24,14 @@ final class MappedFile implements AutoCloseable {
 
     private final Path path;
     private final Arena arena;
+    private final MemorySegment mapping;
     private final MemorySegment memory;
 
-    private MappedFile(Path path, Arena arena, MemorySegment memory) {
+    private MappedFile(Path path, Arena arena, MemorySegment mapping) {
         this.path = path;
         this.arena = arena;
-        this.memory = memory;
+        this.mapping = mapping;
+        this.memory = asPlainMemory(mapping, arena);
     }
 
     /// Maps a regular file.
@@ -41,8 +43,7 @@ final class MappedFile implements AutoCloseable {
         }
         Arena arena = Arena.ofShared();
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-            MemorySegment memory = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-            return new MappedFile(path, arena, asPlainMemory(memory, arena));
+            return new MappedFile(path, arena, channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena));
         } catch (NoSuchFileException e) {
             arena.close();
             throw new CheckpointException(path, "does not exist", e);
@@ -120,6 +121,15 @@ final class MappedFile implements AutoCloseable {
     /// The memory of a range of bytes.
     MemorySegment slice(long at, long length) {
         return memory.asSlice(checked(at, length), length);
+    }
+
+    /// Lets the pages of a part of this file leave the process until they are touched again; anything else is left
+    /// alone.
+    void unload(MemorySegment part) {
+        long at = part.address() - mapping.address();
+        if (part.byteSize() > 0 && at >= 0 && at <= mapping.byteSize() - part.byteSize()) {
+            mapping.asSlice(at, part.byteSize()).unload();
+        }
     }
 
     /// A copy of a range of bytes, which the caller has found to be small.

@@ -1,6 +1,7 @@
 package dev.palimpsest.weights;
 
 import dev.palimpsest.kernels.NdArray;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -76,6 +77,11 @@ final class RenamedCheckpoint implements Checkpoint {
     @Override
     public void verify() {
         source.verify();
+    }
+
+    @Override
+    public void unload(MemorySegment memory) {
+        source.unload(memory);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.palimpsest.weights;
 
 import dev.palimpsest.kernels.NdArray;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;
@@ -47,6 +48,11 @@ public final class SafeTensors implements Checkpoint {
                 file.slice(entry.begin(), entry.end() - entry.begin()),
                 entry.info().dtype(),
                 entry.info().shape());
+    }
+
+    @Override
+    public void unload(MemorySegment memory) {
+        file.unload(memory);
     }
 
     /// The text under `__metadata__`.

@@ -3,6 +3,7 @@ package dev.palimpsest.weights;
 import dev.palimpsest.kernels.NdArray;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -150,6 +151,11 @@ public final class ShardedCheckpoint implements Checkpoint {
     @Override
     public void verify() {
         shards.forEach(Checkpoint::verify);
+    }
+
+    @Override
+    public void unload(MemorySegment memory) {
+        shards.forEach(shard -> shard.unload(memory));
     }
 
     @Override

@@ -255,6 +255,11 @@ public final class TorchFile implements Checkpoint {
     }
 
     @Override
+    public void unload(MemorySegment memory) {
+        file.unload(memory);
+    }
+
+    @Override
     public void close() {
         file.close();
     }

@@ -323,7 +323,8 @@ public final class BsqVae extends Module {
                         tokens(k.forward(normed)),
                         tokens(v.forward(normed)),
                         scale,
-                        KeyRanges.packed(positions, positions)); // (L, 1, C), L = B H W
+                        KeyRanges.packed(positions, positions),
+                        floatArithmetic()); // (L, 1, C), L = B H W
                 Tensor picture = attended.reshape(x.dim(0), 1, x.dim(3), x.dim(4), x.dim(1))
                         .permute(0, 4, 1, 2, 3); // (B, C, 1, H, W)
                 return projOut.forward(picture, POINTWISE, x);

@@ -37,19 +37,22 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
     private final Scope scope;
     private final List<Checkpoint> checkpoints;
     private final PackedWeights packed;
+    private final PackedWeights passing;
 
     private Infinity(
             InfinityPipeline pipeline,
             JsonObject settings,
             Scope scope,
             List<Checkpoint> checkpoints,
-            PackedWeights packed) {
+            PackedWeights packed,
+            PackedWeights passing) {
         this.pipeline = pipeline;
         this.options = GenerateOptions.of(settings);
         this.settings = settings;
         this.scope = scope;
         this.checkpoints = checkpoints;
         this.packed = packed;
+        this.passing = passing;
     }
 
     /// Opens a model folder: the transformer, the autoencoder and the text encoder with its vocabulary, found as
@@ -90,9 +93,12 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
                 T5Encoder text = T5Encoder.load(open(files.textEncoder(), opened), files.textSettings());
                 return new InfinityPipeline(transformer, vae, tokenizer, text);
             });
-            PackedWeights packed =
-                    options.packedWeights().attach(pipeline.transformer()).attach(pipeline.vae());
-            return new Infinity(pipeline, settings, scope, List.copyOf(opened), packed);
+            List<Checkpoint> checkpoints = List.copyOf(opened);
+            PackedWeights packed = options.packedWeights(checkpoints)
+                    .attach(pipeline.transformer())
+                    .attach(pipeline.vae());
+            PackedWeights passing = options.withoutCopies().attach(pipeline.textEncoder());
+            return new Infinity(pipeline, settings, scope, checkpoints, packed, passing);
         } catch (RuntimeException e) {
             scope.close();
             opened.forEach(Checkpoint::close);
@@ -243,6 +249,7 @@ public final class Infinity implements ImageGenerator<GenerateOptions> {
     public void close() {
         scope.close();
         packed.close();
+        passing.close();
         checkpoints.forEach(Checkpoint::close);
     }
 }

@@ -486,7 +486,8 @@ public final class InfinityTransformer extends Module {
                     kv.select(1, 0),
                     kv.select(1, 1),
                     (float) (1 / Math.sqrt(headDim)),
-                    KeyRanges.packed(one, lengths)); // (B, heads, headDim)
+                    KeyRanges.packed(one, lengths),
+                    floatArithmetic()); // (B, heads, headDim)
             return observe(proj.forward(pooled.flatten(1, 2)));
         }
     }
@@ -640,7 +641,7 @@ public final class InfinityTransformer extends Module {
             float scale = 1f / headDim;
             KeyRanges visible = pass.visible;
             if (visible != null) {
-                return Functional.attention(q, k, v, scale, visible);
+                return Functional.attention(q, k, v, scale, visible, floatArithmetic());
             }
             ScaleCache cache = Objects.requireNonNull(pass.cache);
             int samples = pass.text.samples();
@@ -654,7 +655,8 @@ public final class InfinityTransformer extends Module {
                     ScaleCache.KeysAndValues all =
                             cache.append(layer, sample, k.slice(0, from, to), v.slice(0, from, to));
                     KeyRanges every = KeyRanges.full(length, all.k().dim(0));
-                    return Functional.attention(q.slice(0, from, to), all.k(), all.v(), scale, every);
+                    return Functional.attention(
+                            q.slice(0, from, to), all.k(), all.v(), scale, every, floatArithmetic());
                 }));
             }
             return samples == 1 ? attended.getFirst() : Tensor.concat(attended, 0);
@@ -700,7 +702,7 @@ public final class InfinityTransformer extends Module {
             Tensor v = kv.select(1, 1); // (N, heads, headDim)
             float scale = (float) (1 / Math.sqrt(headDim));
             KeyRanges visible = KeyRanges.packed(queries, pass.text.lengths());
-            Tensor attended = Functional.attention(q, k, v, scale, visible); // (B L, heads, headDim)
+            Tensor attended = Functional.attention(q, k, v, scale, visible, floatArithmetic()); // (B L, heads, headDim)
             return proj.forward(attended.reshape(x.dim(0), x.dim(1), heads * headDim), Activation.NONE, null, residual);
         }
 
@@ -775,7 +777,7 @@ public final class InfinityTransformer extends Module {
         /// @return `(..., out)`
         Tensor forward(Tensor x, @Nullable Tensor bias) {
             Tensor w = weight.value();
-            return observe(Functional.linear(x, w, packed(w), bias, Activation.NONE, null, null));
+            return observe(Functional.linear(x, w, multiplication(w), bias, Activation.NONE, null, null));
         }
     }
 

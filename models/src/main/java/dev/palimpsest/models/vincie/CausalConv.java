@@ -126,7 +126,8 @@ final class CausalConv extends Module {
         if (taps > 1 && x.dim(2) == 1 && geometry.front() + 1 == taps) {
             List<PackedFilter> packed = summed.of(weight);
             return packed == null
-                    ? Functional.convolution(withoutRepeats(), x, summedOverTime(weight), bias, residual)
+                    ? Functional.convolution(
+                            withoutRepeats().in(floatArithmetic()), x, summedOverTime(weight), bias, residual)
                     : Functional.convolution(withoutRepeats(), x, packed.getFirst(), bias, residual);
         }
         return convolve(geometry, x, residual);
@@ -135,7 +136,7 @@ final class CausalConv extends Module {
     private Tensor convolve(Convolution g, Tensor x, @Nullable Tensor residual) {
         List<PackedFilter> packed = filter.of(weight);
         return packed == null
-                ? Functional.convolution(g, x, weight, bias, residual)
+                ? Functional.convolution(g.in(floatArithmetic()), x, weight, bias, residual)
                 : Functional.convolution(g, x, packed.getFirst(), bias, residual);
     }
 

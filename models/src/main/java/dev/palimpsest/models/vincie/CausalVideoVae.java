@@ -472,7 +472,8 @@ public final class CausalVideoVae extends Module {
                 Tensor k = toK.forward(normed).unsqueeze(1); // (L, 1, C)
                 Tensor v = toV.forward(normed).unsqueeze(1); // (L, 1, C)
                 float scale = (float) (1 / Math.sqrt(c));
-                Tensor attended = Functional.attention(q, k, v, scale, KeyRanges.packed(frames, frames)); // (L, 1, C)
+                KeyRanges visible = KeyRanges.packed(frames, frames);
+                Tensor attended = Functional.attention(q, k, v, scale, visible, floatArithmetic()); // (L, 1, C)
                 Tensor y = tokens.add(toOut.forward(attended.squeeze(1))); // (L, C)
                 Shape lying = Frames.channelsLast(x).shape(); // (N, T, H, W, C)
                 return Frames.channelsFirst(y.reshape(lying)); // (N, C, T, H, W)
@@ -594,7 +595,8 @@ public final class CausalVideoVae extends Module {
         Tensor forward(Tensor x, int frames) {
             List<PackedFilter> packed = (frames == temporal ? all : first).of(weight);
             return observe(Scope.run(() -> packed == null
-                    ? Functional.convolution(GEOMETRY, x, rows(weight, frames), rows(bias, frames), null)
+                    ? Functional.convolution(
+                            GEOMETRY.in(floatArithmetic()), x, rows(weight, frames), rows(bias, frames), null)
                     : Functional.convolution(GEOMETRY, x, packed.getFirst(), rows(bias, frames), null)));
         }
 

@@ -616,7 +616,7 @@ public final class NaDit extends Module {
             TokenLayout layout = pass.layout();
             KeyValueCache cache = pass.cache;
             if (cache == null) {
-                return Functional.attention(q, k, v, scale, layout.visible());
+                return Functional.attention(q, k, v, scale, layout.visible(), floatArithmetic());
             }
             List<Tensor> samples = new ArrayList<>();
             int at = 0;
@@ -624,7 +624,8 @@ public final class NaDit extends Module {
                 int end = at + layout.sampleTokens(s);
                 KeyRanges visible = layout.visible(s, cache.tokens(s));
                 KeyValueCache.KeysAndValues all = cache.append(layer, s, k.slice(0, at, end), v.slice(0, at, end));
-                samples.add(Functional.attention(q.slice(0, at, end), all.k(), all.v(), scale, visible));
+                samples.add(
+                        Functional.attention(q.slice(0, at, end), all.k(), all.v(), scale, visible, floatArithmetic()));
                 at = end;
             }
             return joined(samples); // (L, heads, headDim)

@@ -163,7 +163,7 @@ public final class QwenEncoder extends Module {
             Tensor k = Functional.rope(RopeLayout.HALF_SPLIT, qkv.select(1, 1), p.cos, p.sin); // (L, heads, d)
             Tensor v = qkv.select(1, 2); // (L, heads, d)
             float scale = (float) (1 / Math.sqrt(config.headDim()));
-            Tensor heads = Functional.attention(q, k, v, scale, p.visible); // (L, heads, d)
+            Tensor heads = Functional.attention(q, k, v, scale, p.visible, floatArithmetic()); // (L, heads, d)
             return observe(cProj.forward(heads.flatten(1, 2), Activation.NONE, null, residual)); // (L, hidden)
         }
     }

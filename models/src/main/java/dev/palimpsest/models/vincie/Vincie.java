@@ -37,6 +37,7 @@ public final class Vincie implements ImageEditor<EditOptions> {
     private final Scope scope;
     private final List<Checkpoint> checkpoints;
     private final PackedWeights packed;
+    private final PackedWeights passing;
 
     private Vincie(
             VincieConfig config,
@@ -44,13 +45,15 @@ public final class Vincie implements ImageEditor<EditOptions> {
             QwenTokenizer tokenizer,
             Scope scope,
             List<Checkpoint> checkpoints,
-            PackedWeights packed) {
+            PackedWeights packed,
+            PackedWeights passing) {
         this.config = config;
         this.pipeline = pipeline;
         this.tokenizer = tokenizer;
         this.scope = scope;
         this.checkpoints = checkpoints;
         this.packed = packed;
+        this.passing = passing;
     }
 
     /// Opens a model folder laid out as the original's: the transformer in `dit.pth`, the autoencoder in `vae.pth`,
@@ -108,9 +111,11 @@ public final class Vincie implements ImageEditor<EditOptions> {
                 }
                 return new VinciePipeline(transformer, promptIds, autoencoder, encoder, config.fusion());
             });
+            List<Checkpoint> checkpoints = List.copyOf(opened);
             PackedWeights packed =
-                    options.packedWeights().attach(pipeline.dit()).attach(pipeline.vae());
-            return new Vincie(config, pipeline, tokenizer, scope, List.copyOf(opened), packed);
+                    options.packedWeights(checkpoints).attach(pipeline.dit()).attach(pipeline.vae());
+            PackedWeights passing = options.withoutCopies().attach(pipeline.text());
+            return new Vincie(config, pipeline, tokenizer, scope, checkpoints, packed, passing);
         } catch (RuntimeException e) {
             scope.close();
             opened.forEach(Checkpoint::close);
@@ -206,6 +211,7 @@ public final class Vincie implements ImageEditor<EditOptions> {
     public void close() {
         scope.close();
         packed.close();
+        passing.close();
         checkpoints.forEach(Checkpoint::close);
     }
 }

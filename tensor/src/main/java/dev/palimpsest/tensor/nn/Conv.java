@@ -44,7 +44,7 @@ public final class Conv extends Module {
         List<PackedFilter> packed = filter.of(w);
         return observe(
                 packed == null
-                        ? Functional.convolution(geometry, x, w, b, residual)
+                        ? Functional.convolution(geometry.in(floatArithmetic()), x, w, b, residual)
                         : Functional.convolution(geometry, x, packed.getFirst(), b, residual));
     }
 
@@ -63,7 +63,7 @@ public final class Conv extends Module {
         Tensor b = bias == null ? null : bias.value();
         List<PackedFilter> packed = doubled.of(w);
         return observe(Scope.run(() -> packed == null
-                ? Functional.doubledConvolution(x, w, b)
+                ? Functional.doubledConvolution(x, w, b, floatArithmetic())
                 : Functional.doubledConvolution(x, w, packed, b)));
     }
 

@@ -1,8 +1,8 @@
 package dev.palimpsest.tensor.nn;
 
 import dev.palimpsest.kernels.Activation;
-import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.tensor.Functional;
+import dev.palimpsest.tensor.Multiplication;
 import dev.palimpsest.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -37,11 +37,11 @@ public final class Linear extends PackableLayer {
     public Tensor forward(Tensor x, Activation activation, @Nullable Tensor gate, @Nullable Tensor residual) {
         Tensor b = bias == null ? null : bias.value();
         Tensor w = weight.value();
-        PackedMatrix fast = packed(w);
+        Multiplication by = multiplication(w);
         return observe(
                 lora == null || adapter == null
-                        ? Functional.linear(x, w, fast, b, activation, gate, residual)
-                        : Lora.forward(lora, adapter, x, w, fast, b, activation, gate, residual));
+                        ? Functional.linear(x, w, by, b, activation, gate, residual)
+                        : Lora.forward(lora, adapter, x, w, by, b, activation, gate, residual));
     }
 
     Parameter weight() {

@@ -2,9 +2,9 @@ package dev.palimpsest.tensor.nn;
 
 import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.DType;
-import dev.palimpsest.kernels.PackedMatrix;
 import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.tensor.Functional;
+import dev.palimpsest.tensor.Multiplication;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.random.RandomSource;
@@ -301,14 +301,14 @@ public final class Lora implements Scope.Holder {
             Adapter adapter,
             Tensor x,
             Tensor weight,
-            @Nullable PackedMatrix packed,
+            Multiplication by,
             @Nullable Tensor bias,
             Activation activation,
             @Nullable Tensor gate,
             @Nullable Tensor residual) {
         return Scope.run(() -> {
             Tensor addition = lora.addition(adapter, x); // (..., out)
-            Tensor sum = Functional.linear(x, weight, packed, bias, Activation.NONE, null, addition); // (..., out)
+            Tensor sum = Functional.linear(x, weight, by, bias, Activation.NONE, null, addition); // (..., out)
             Tensor y = switch (activation) {
                 case NONE -> sum;
                 case SILU -> sum.silu();

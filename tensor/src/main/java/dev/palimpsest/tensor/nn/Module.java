@@ -1,5 +1,7 @@
 package dev.palimpsest.tensor.nn;
 
+import dev.palimpsest.kernels.Arithmetic;
+import dev.palimpsest.tensor.Recorder;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
 import java.util.Collections;
@@ -21,6 +23,7 @@ public abstract class Module implements Scope.Holder {
     private final Map<String, Module> children = new LinkedHashMap<>();
     private final Map<String, Parameter> parameters = new LinkedHashMap<>();
     private @Nullable Module parent;
+    private @Nullable PackedWeights attached;
     private String name = "";
 
     /// For subclasses, which register their parts in their constructors.
@@ -61,6 +64,25 @@ public abstract class Module implements Scope.Holder {
     /// Told by [PackedWeights#attach] where packed copies of this module's own weights are kept, those of its children
     /// aside. Modules that have none to keep ignore it.
     protected void packInto(PackedWeights weights) {}
+
+    final void attach(PackedWeights weights) {
+        attached = weights;
+        packInto(weights);
+    }
+
+    /// The packed weights that this module belongs to; null if there are none, and where they have no say: once they
+    /// are closed, and while a tape records.
+    final @Nullable PackedWeights attached() {
+        PackedWeights weights = attached;
+        return weights != null && weights.isOpen() && Recorder.current() == null ? weights : null;
+    }
+
+    /// The arithmetic of what is defined for floating-point numbers only, attention and convolutions: bf16 if the
+    /// module was attached to [PackedWeights] of that arithmetic, else f32.
+    protected final Arithmetic floatArithmetic() {
+        PackedWeights weights = attached();
+        return weights != null && weights.arithmetic() == Arithmetic.BF16 ? Arithmetic.BF16 : Arithmetic.F32;
+    }
 
     /// Names from the root to here, joined by dots; empty for the root.
     public final String path() {

@@ -8,6 +8,8 @@ import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.tensor.Functional;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterEach;
@@ -112,6 +114,25 @@ class ConvTest {
                 assertThat(y.sub(exact).mul(y.sub(exact)).max().item()).isGreaterThan(1e-8);
                 assertThat(weights.bytes()).isPositive();
             }
+            return null;
+        });
+    }
+
+    @Test
+    void theArithmeticDoesNotDependOnTheBudget() {
+        Conv conv = new Conv(Convolution.planar(1, 1), random(40, 20, 3, 3), random(40));
+        Tensor x = random(1, 20, 1, 9, 11);
+        scope.call(() -> {
+            List<Tensor> kept = new ArrayList<>();
+            for (long budget : new long[] {1 << 24, 0}) {
+                try (PackedWeights weights = new PackedWeights(Arithmetic.BF16, budget).attach(conv)) {
+                    kept.add(conv.forward(x));
+                    kept.add(conv.forwardDoubled(x));
+                    assertThat(weights.bytes() > 0).isEqualTo(budget > 0);
+                }
+            }
+            assertClose(kept.get(2), kept.get(0), 1e-5);
+            assertClose(kept.get(3), kept.get(1), 1e-5);
             return null;
         });
     }

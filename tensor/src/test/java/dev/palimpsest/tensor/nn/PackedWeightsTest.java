@@ -10,6 +10,9 @@ import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.autograd.Tape;
 import dev.palimpsest.tensor.random.RandomSource;
 import dev.palimpsest.tensor.random.TorchCpuRandom;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -97,6 +100,97 @@ class PackedWeightsTest {
             try (PackedWeights weights = new PackedWeights(Arithmetic.F32, 0).attach(pair)) {
                 pair.forward(x);
                 assertThat(weights.bytes()).isZero();
+            }
+            return null;
+        });
+    }
+
+    @ParameterizedTest
+    @EnumSource(Arithmetic.class)
+    void theArithmeticDoesNotDependOnTheBudget(Arithmetic arithmetic) {
+        Scope.run(() -> {
+            RandomSource random = new TorchCpuRandom(6);
+            Pair pair = new Pair(random);
+            Tensor x = normal(random, 30, IN);
+            try (PackedWeights all = new PackedWeights(arithmetic, Long.MAX_VALUE);
+                    PackedWeights none = new PackedWeights(arithmetic, 0)) {
+                all.attach(pair);
+                Tensor kept = pair.forward(x);
+                none.attach(pair);
+                Tensor inPassing = pair.forward(x);
+                assertThat(none.bytes()).isZero();
+                if (arithmetic == Arithmetic.F32) {
+                    assertThat(relativeError(inPassing, kept)).isLessThan(1e-6);
+                } else {
+                    assertThat(inPassing.toFloatArray()).isEqualTo(kept.toFloatArray());
+                }
+            }
+            return null;
+        });
+    }
+
+    @Test
+    void theMemoryOfWeightsThatWereCopiedIsMadeKnown() {
+        Scope.run(() -> {
+            RandomSource random = new TorchCpuRandom(7);
+            Pair pair = new Pair(random);
+            Tensor x = normal(random, 3, IN);
+            List<MemorySegment> copied = new ArrayList<>();
+            try (PackedWeights weights = new PackedWeights(Arithmetic.BF16, BYTES / 2 + BYTES / 4, copied::add)) {
+                weights.attach(pair);
+                pair.forward(x);
+                pair.forward(x);
+                assertThat(copied)
+                        .containsExactly(pair.first.weight().value().array().memory());
+            }
+            return null;
+        });
+    }
+
+    /// A module whose arithmetic can be asked for.
+    private static final class Asked extends Module {
+        Arithmetic arithmetic() {
+            return floatArithmetic();
+        }
+    }
+
+    @Test
+    void whatHasNoIntegersComputesInF32UnlessBfloat16WasAskedFor() {
+        Scope.run(() -> {
+            Asked module = new Asked();
+            assertThat(module.arithmetic()).isEqualTo(Arithmetic.F32);
+            for (Arithmetic arithmetic : Arithmetic.values()) {
+                Arithmetic expected = arithmetic == Arithmetic.BF16 ? Arithmetic.BF16 : Arithmetic.F32;
+                try (PackedWeights weights = new PackedWeights(arithmetic, 0).attach(module);
+                        Tape tape = new Tape()) {
+                    assertThat(module.arithmetic()).isEqualTo(expected);
+                    tape.record(() -> {
+                        assertThat(module.arithmetic()).isEqualTo(Arithmetic.F32);
+                        return Tensor.zeros(1);
+                    });
+                    assertThat(weights.bytes()).isZero();
+                }
+                assertThat(module.arithmetic()).isEqualTo(Arithmetic.F32);
+            }
+            return null;
+        });
+    }
+
+    @Test
+    void aMergedAdapterIsMultipliedInTheSameArithmetic() {
+        Scope.run(() -> {
+            RandomSource random = new TorchCpuRandom(8);
+            Pair pair = new Pair(random);
+            Tensor x = normal(random, 5, IN);
+            Lora lora = Lora.create(pair, new Lora.Settings(2, 4, 0), random, "*");
+            try (PackedWeights weights = new PackedWeights(Arithmetic.BF16, Long.MAX_VALUE).attach(pair)) {
+                float[] before = pair.forward(x).toFloatArray();
+                lora.merge();
+                assertThat(pair.forward(x).toFloatArray())
+                        .as("an adapter that adds nothing yet")
+                        .isEqualTo(before);
+                assertThat(weights.bytes()).isPositive();
+                lora.detach();
             }
             return null;
         });
