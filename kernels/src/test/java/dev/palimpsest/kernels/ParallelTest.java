@@ -40,6 +40,63 @@ class ParallelTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(ints = {8, 64})
+    void moreThreadsThanProcessorsFinishShortLoops(int threads) {
+        try (Parallel parallel = new Parallel(threads)) {
+            AtomicIntegerArray runs = new AtomicIntegerArray(threads);
+
+            for (int round = 0; round < 2000; round++) {
+                parallel.forEach(threads, runs::incrementAndGet);
+            }
+
+            for (int i = 0; i < threads; i++) {
+                assertThat(runs.get(i)).isEqualTo(2000);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {2, 8, 64})
+    void everyThreadIsWokenWhenTasksWaitForEachOther(int threads) throws InterruptedException {
+        try (Parallel parallel = new Parallel(threads)) {
+            for (int round = 0; round < 3; round++) {
+                Thread.sleep(20); // long enough for the workers to park
+                Set<Thread> seen = ConcurrentHashMap.newKeySet();
+                CountDownLatch all = new CountDownLatch(threads);
+
+                parallel.forEach(threads, i -> {
+                    seen.add(Thread.currentThread());
+                    all.countDown();
+                    await(all);
+                });
+
+                assertThat(seen).hasSize(threads);
+            }
+        }
+    }
+
+    @Test
+    void loopsOfDifferentLengthsInTurnMixNothingUp() {
+        try (Parallel parallel = new Parallel(3)) {
+            int[] plain = new int[9];
+            for (int round = 0; round < 20_000; round++) {
+                int add = round % 2 == 0 ? 1 : 1000;
+
+                parallel.forEach(2 + round % 8, i -> plain[i] += add);
+            }
+
+            // 2500 rounds of each length, of which those of even lengths add 1
+            int[] expected = new int[9];
+            for (int i = 0; i < 9; i++) {
+                for (int length = Math.max(2, i + 1); length < 10; length++) {
+                    expected[i] += 2500 * (length % 2 == 0 ? 1 : 1000);
+                }
+            }
+            assertThat(plain).containsExactly(expected);
+        }
+    }
+
     @Test
     void whatTasksWroteIsSeenAfterwards() {
         try (Parallel parallel = new Parallel(4)) {
