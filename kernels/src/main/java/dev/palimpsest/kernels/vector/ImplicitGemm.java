@@ -8,6 +8,7 @@ import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Shape;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -38,8 +39,9 @@ public final class ImplicitGemm {
     /// Longest part of a line in a band.
     private static final int SPAN = 96;
 
-    /// Strips for each thread, so that threads which start late or run slowly do not hold up the others.
-    private static final int STRIPS = 6;
+    /// Pieces of work for each thread at least, so that threads which start late or run slowly do not hold up the
+    /// others.
+    private static final int PIECES = 50;
 
     private final Parallel parallel;
     private final Workspace.Pool workspaces;
@@ -180,26 +182,54 @@ public final class ImplicitGemm {
         private void compute(MemorySegment memory, long panelBytes, int first, int count) {
             int bands = Math.ceilDiv(outH, lines);
             int spans = Math.ceilDiv(outW, span);
-            int columns = samples * outT * spans;
-            int strips = Math.clamp(Math.ceilDiv(STRIPS * parallel.threads(), columns), 1, bands);
-            int tasks = columns * strips;
-            int splits =
-                    parallel.threads() == 1 ? 1 : Math.clamp(Math.ceilDiv(4 * parallel.threads(), tasks), 1, count);
-            parallel.forEach(tasks * splits, task -> {
-                int part = task % splits;
-                int strip = task / splits % strips;
-                int column = task / splits / strips % spans * span;
-                int frame = task / splits / strips / spans;
+            long all = (long) samples * outT * spans * bands;
+            int threads = parallel.threads();
+            int parts = threads == 1 ? 1 : Math.clamp(Math.ceilDiv((long) PIECES * threads, all), 1, count);
+            long[] cuts = cuts(all * parts, parts);
+            parallel.forEach(cuts.length - 1, task -> {
                 try (Workspace workspace = workspaces.take()) {
-                    Strip s = new Strip(frame, column, memory, panelBytes, first, workspace);
-                    int begin = (int) ((long) count * part / splits);
-                    int end = (int) ((long) count * (part + 1) / splits);
-                    for (int b = bands * strip / strips; b < bands * (strip + 1) / strips; b++) {
-                        int line = (int) ((long) outH * b / bands);
-                        s.band(line, (int) ((long) outH * (b + 1) / bands) - line, begin, end);
+                    long at = cuts[task];
+                    while (at < cuts[task + 1]) {
+                        long strip = at / parts / bands;
+                        long end = Math.min(cuts[task + 1], (strip + 1) * bands * parts);
+                        int column = (int) (strip % spans) * span;
+                        Strip s = new Strip((int) (strip / spans), column, memory, panelBytes, first, workspace);
+                        for (long next; at < end; at = next) {
+                            next = Math.min(end, (at / parts + 1) * parts);
+                            int part = (int) (at % parts);
+                            int begin = (int) ((long) count * part / parts);
+                            int behind = (int) (count * (part + next - at) / parts);
+                            int b = (int) (at / parts % bands);
+                            s.band(top(b, bands), top(b + 1, bands), next < end ? top(b + 2, bands) : 0, begin, behind);
+                        }
                     }
                 }
             });
+        }
+
+        /// The line of the output with which a band begins.
+        private int top(int band, int bands) {
+            return (int) ((long) outH * Math.min(band, bands) / bands);
+        }
+
+        /// Cuts `n` pieces of work, every `parts` of which belong together, into tasks: large ones first, which copy
+        /// little twice, then smaller and smaller ones, so that no thread waits long for the others.
+        private long[] cuts(long n, int parts) {
+            int threads = parallel.threads();
+            if (threads == 1) {
+                return new long[] {0, n};
+            }
+            long[] cuts = new long[16];
+            int tasks = 0;
+            for (long at = 0; at < n; ) {
+                long size = Math.max(1, (n - at) / (2L * threads));
+                at = Math.min(n, at + (size > parts ? size / parts * parts : size));
+                if (++tasks == cuts.length) {
+                    cuts = Arrays.copyOf(cuts, 2 * tasks);
+                }
+                cuts[tasks] = at;
+            }
+            return Arrays.copyOf(cuts, tasks + 1);
         }
 
         /// Bands below each other.
@@ -228,13 +258,25 @@ public final class ImplicitGemm {
             }
 
             /// Computes one band for the panels from `begin` to `end`, counted from `first`.
-            void band(int line, int height, int begin, int end) {
+            ///
+            /// @param line first line of the band
+            /// @param below first line of the next one
+            /// @param last first line behind that, 0 if there is none
+            void band(int line, int below, int last, int begin, int end) {
+                int height = below - line;
                 window.move(line, height);
                 for (int l = 0; l < height; l++) {
                     sums.place(l, ((long) frame * outH + line + l) * outW + column);
                 }
                 int stretches = layout.stretches();
                 int atOnce = Math.min(stretches, tiles.stretchesAtOnce(layout.stretchUnits()));
+                sums.expect((end - begin) * Math.ceilDiv(stretches, atOnce) * height);
+                if (below < last) {
+                    window.expect(below, last - below, sums);
+                    for (int l = below; l < last; l++) {
+                        sums.expect(((long) frame * outH + l) * outW + column);
+                    }
+                }
                 for (int panel = begin; panel < end; panel++) {
                     int outColumn = (first + panel) * tiles.columns();
                     int outColumns = Math.min(tiles.columns(), outputs - outColumn);

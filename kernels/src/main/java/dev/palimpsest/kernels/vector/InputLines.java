@@ -122,6 +122,31 @@ final class InputLines {
             to = end;
         }
 
+        /// Says what a band will read beyond what the present one does, as far as its lines lie in one piece.
+        ///
+        /// @param line with which the band begins, below the present one
+        void expect(int line, int height, PatchTiles.Lines sums) {
+            int column = firstColumn - op.left();
+            int begin = Math.clamp(column, 0, input.dim(3));
+            int end = Math.clamp(column + columns, begin, input.dim(3));
+            if (layout.folded()
+                    || input.stride(3) != layout.channels()
+                    || (input.stride(4) != 1 && layout.channels() > 1)) {
+                return;
+            }
+            int bytes = input.dtype().bytes();
+            int known = (line - 1) * op.strideH() + layout.kH();
+            int first = Math.max(Math.max(line * op.strideH(), known) - op.top(), 0);
+            int last = Math.min((line + height - 1) * op.strideH() + layout.kH() - op.top(), input.dim(2));
+            for (int i = 0; i < layout.kT(); i++) {
+                int frame = frame(i);
+                for (int l = first; l < last && frame >= 0 && frame < input.dim(1); l++) {
+                    long length = (long) (end - begin) * layout.channels();
+                    sums.expect(input.memory(), inputAt(frame, l, begin) * bytes, length * bytes);
+                }
+            }
+        }
+
         /// Whether a band reaches into no padding, nor a tile behind the end of the input's memory.
         private boolean inside(int line, int height) {
             int begin = line * op.strideH() - op.top();

@@ -56,6 +56,20 @@ public interface PatchTiles {
         /// Says where a line goes: its first row in the output.
         void place(int line, long row);
 
+        /// Says that a number of calls of [#add] follow during which what is needed behind them can be brought into the
+        /// caches. What that is, the other methods of this name say; all that was said before is forgotten.
+        default void expect(int calls) {}
+
+        /// Says that some memory will be read.
+        ///
+        /// @param at byte at which it begins
+        default void expect(MemorySegment memory, long at, long bytes) {}
+
+        /// Says that a line will be written.
+        ///
+        /// @param row its first row in the output
+        default void expect(long row) {}
+
         /// Adds some stretches of the patches of a line times the same stretches of a panel.
         ///
         /// @param line which

@@ -7,7 +7,7 @@ import java.lang.foreign.MemorySegment;
 
 /// The block of 64-bit arguments of a program; what is at which place the generators say.
 record Arguments(MemorySegment block) {
-    private static final int BYTES = 128;
+    private static final int BYTES = 192;
 
     /// A block in memory that belongs to a task; valid as long as the workspace is not closed.
     ///

@@ -24,6 +24,7 @@ final class Finisher {
     private final @Nullable Place residual;
     private final long bias; // address of dense values, 0 if there are none
     private final boolean dense;
+    private final int columns;
     private final Program whole; // for whole panels
 
     /// An array of the output's shape whose last axis runs over the columns; distances in elements.
@@ -58,6 +59,7 @@ final class Finisher {
         residual = epilogue.residual() == null ? null : Place.of(epilogue.residual());
         NdArray b = epilogue.bias();
         bias = b == null ? 0 : b.memory().address() + b.byteOffset();
+        columns = out.dim(-1);
         dense = this.out.step == 1 && (gate == null || gate.step <= 1) && (residual == null || residual.step <= 1);
         whole = program(TileGenerator.VECTORS);
     }
@@ -73,19 +75,44 @@ final class Finisher {
                 residual == null || inPlace ? Along.ABSENT : residual.along()));
     }
 
-    /// Tells a micro-kernel over patches which places some rows will go to, if these are easy to tell.
+    /// Lets a micro-kernel over patches finish and write some rows of a panel, if nothing but a bias and a residual is
+    /// to
+    /// be added and whole vectors are written.
     ///
     /// @param row first row of the output
     /// @param rows how many
     /// @param column first column of the output
-    void announce(int row, int rows, int column, Arguments tile) {
-        long stride = out.stride(row, rows);
-        if (dense && stride >= 0) {
-            tile.set(TileGenerator.OUT, out.address(row, column)).set(TileGenerator.OUT_STRIDE, stride);
+    /// @param columns how many of the panel's columns exist
+    /// @return whether it does
+    boolean delegate(int row, int rows, int column, int columns, Arguments tile) {
+        long outStride = out.stride(row, rows);
+        long residualStride = residual == null ? 0 : residual.stride(row, rows);
+        if (!dense
+                || outStride < 0
+                || residualStride < 0
+                || (residual != null && residual.step != 1)
+                || gate != null
+                || activation != Activation.NONE
+                || columns % TileGenerator.LANES != 0) {
+            return false;
         }
-        if (dense && residual != null && residual.step == 1 && residual.stride(row, rows) >= 0) {
-            tile.set(TileGenerator.RESIDUAL, residual.address(row, column))
-                    .set(TileGenerator.RESIDUAL_STRIDE, residual.stride(row, rows));
+        tile.set(TileGenerator.OUT, out.address(row, column))
+                .set(TileGenerator.OUT_STRIDE, outStride)
+                .set(TileGenerator.RESIDUAL, residual == null ? 0 : residual.address(row, column))
+                .set(TileGenerator.RESIDUAL_STRIDE, residualStride)
+                .set(TileGenerator.BIAS, bias == 0 ? 0 : bias + column * 4L);
+        return true;
+    }
+
+    /// Says where some rows will be written, and what will be added to them, if they lie in one piece.
+    ///
+    /// @param row first row of the output
+    /// @param rows how many
+    void expect(int row, int rows, Prefetches prefetches) {
+        for (Place place : new Place[] {out, residual}) {
+            if (place != null && place.step == 1 && place.stride(row, rows) == 4L * columns) {
+                prefetches.add(place.address(row, 0), place.stride(row, rows) * rows);
+            }
         }
     }
 

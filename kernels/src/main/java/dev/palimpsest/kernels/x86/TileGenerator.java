@@ -21,7 +21,6 @@ import static dev.palimpsest.kernels.x86.Operand.Vec.zmm;
 import dev.palimpsest.kernels.x86.Assembler.Condition;
 import dev.palimpsest.kernels.x86.Operand.Memory;
 import dev.palimpsest.kernels.x86.Operand.Vec;
-import java.util.function.Consumer;
 
 /// Writes the micro-kernels of the matrix product: `sums (+)= rows * panel` for some tiles below each other.
 ///
@@ -69,20 +68,26 @@ final class TileGenerator {
     static final int GROUPS = 88;
     /// Distance in bytes of what is needed next of every row; only for rows whose next block is fetched.
     static final int AHEAD = 80;
-    /// Address of what is needed next, to be brought into the cache meanwhile.
+    /// Address of what is needed next, to be brought into the cache meanwhile. Patches leave the address there that
+    /// they
+    /// have come to.
     static final int NEXT = 72;
     /// Number of stretches, at least 1; only for patches, as the following.
     static final int STRETCHES = 80;
     /// Address of their offsets in bytes, 64 bits each: a row begins so far behind its address for each stretch.
     static final int OFFSETS = 88;
-    /// Address of where the sums will go in the end, 0 if not yet: those places are brought into the cache meanwhile.
+    /// Address of where the sums go in the end, 0 to leave them at `SUMS`.
     static final int OUT = 96;
     /// Distance of its rows in bytes.
     static final int OUT_STRIDE = 104;
-    /// Address of what will be added in the end, 0 for nothing.
+    /// Address of what is added to them there, 0 for nothing.
     static final int RESIDUAL = 112;
     /// Distance of its rows in bytes.
     static final int RESIDUAL_STRIDE = 120;
+    /// Address of what is added to the columns there, 0 for nothing.
+    static final int BIAS = 128;
+    /// How many bytes of what begins at `NEXT` are brought into the cache every four steps, at most [#FETCHED].
+    static final int NEXT_STEP = 136;
 
     /// Independent sums that keep the multipliers busy: two multiplications a cycle, each of which takes four.
     private static final int ENOUGH = 8;
@@ -91,7 +96,10 @@ final class TileGenerator {
     private static final int ROWS_OF_BASE = 3;
 
     /// Steps of one pass through the loop.
-    private static final int STEPS = 4;
+    static final int STEPS = 4;
+
+    /// Bytes that can be fetched every so many steps.
+    static final int FETCHED = 128;
 
     private final Assembler a = new Assembler();
     private final Tile tile;
@@ -143,7 +151,9 @@ final class TileGenerator {
         a.mov(R9, at(RDI, ROWS));
         a.mov(R10, at(RDI, ROW_STRIDE));
         a.mov(RDX, at(RDI, SUMS));
-        a.mov(R8, at(RDI, TILES));
+        boolean patches = tile.kind == Kind.PATCHES;
+        // patches count tiles in memory: they need the register
+        a.mov(R8, at(RDI, patches ? NEXT : TILES));
         a.mov(R14, at(RDI, NEXT));
         if (tile.kind == Kind.ROWS_AND_NEXT) {
             a.mov(R15, at(RDI, AHEAD));
@@ -159,20 +169,31 @@ final class TileGenerator {
             groups();
         } else {
             begin();
-            if (tile.kind == Kind.PATCHES) {
+            if (patches) {
                 stretches();
+                joinChains();
+                deliver();
             } else {
                 formAddresses();
                 multiply();
+                joinChains();
+                forEachSum((sum, place) -> a.vmovups(place, sum));
             }
-            joinChains();
-            forEachSum((sum, place) -> a.vmovups(place, sum));
         }
         a.add(RDX, tile.rows * rowBytes());
         a.imul(R11, R10, tile.rows);
         a.add(R9, R11);
-        a.dec(R8);
+        if (patches) {
+            a.mov(R11, at(RDI, TILES));
+            a.dec(R11);
+            a.mov(at(RDI, TILES), R11);
+        } else {
+            a.dec(R8);
+        }
         a.j(Condition.NE, nextTile);
+        if (patches) {
+            a.mov(at(RDI, NEXT), R8);
+        }
         for (int i = saved.length - 1; i >= 0; i--) {
             a.pop(saved[i]);
         }
@@ -199,8 +220,6 @@ final class TileGenerator {
 
     /// All stretches of the rows, one after another.
     private void stretches() {
-        fetch(OUT, OUT_STRIDE, a::prefetchw);
-        fetch(RESIDUAL, RESIDUAL_STRIDE, a::prefetcht0);
         a.mov(R14, at(RDI, OFFSETS));
         a.mov(R15, at(RDI, STRETCHES));
         Label nextStretch = new Label();
@@ -212,20 +231,45 @@ final class TileGenerator {
         a.j(Condition.NE, nextStretch);
     }
 
-    /// Fetches what a tile touches of an array in the end, and moves on to the next tile's part.
-    private void fetch(int address, int stride, Consumer<Memory> prefetch) {
+    /// Brings the sums of a tile to where they go, and moves on to the next tile's places.
+    private void deliver() {
+        Label toOut = new Label();
         Label end = new Label();
-        a.mov(R11, at(RDI, address));
+        a.mov(R11, at(RDI, OUT));
         a.test(R11, R11);
-        a.j(Condition.E, end);
+        a.j(Condition.NE, toOut);
+        forEachSum((sum, place) -> a.vmovups(place, sum));
+        a.jmp(end);
+        a.bind(toOut);
+        Label noBias = new Label();
+        a.mov(R11, at(RDI, BIAS));
+        a.test(R11, R11);
+        a.j(Condition.E, noBias);
+        for (int j = 0; j < tile.vectors; j++) {
+            a.vmovups(panelRegister(j), at(R11, j * 64));
+        }
+        forEachSum((sum, place) -> a.vaddps(sum, sum, panelRegister(sum.number() % tile.vectors)));
+        a.bind(noBias);
+        Label noResidual = new Label();
+        a.mov(R11, at(RDI, RESIDUAL));
+        a.test(R11, R11);
+        a.j(Condition.E, noResidual);
+        forEachRow(RESIDUAL, RESIDUAL_STRIDE, (sum, place) -> a.vaddps(sum, sum, place));
+        a.bind(noResidual);
+        a.mov(R11, at(RDI, OUT));
+        forEachRow(OUT, OUT_STRIDE, (sum, place) -> a.vmovups(place, sum));
+        a.bind(end);
+    }
+
+    /// Goes along the places of a tile in an array whose address is in `r11`.
+    private void forEachRow(int address, int stride, ForSum action) {
         for (int i = 0; i < tile.rows; i++) {
             for (int j = 0; j < tile.vectors; j++) {
-                prefetch.accept(at(R11, j * 64));
+                action.accept(sum(i, j), at(R11, j * 64));
             }
             a.add(R11, at(RDI, stride));
         }
         a.mov(at(RDI, address), R11);
-        a.bind(end);
     }
 
     private void formAddresses() {
@@ -371,6 +415,12 @@ final class TileGenerator {
                 a.prefetcht1(at(R14, 64 * i));
             }
             a.add(R14, 64 * tile.prefetches);
+        }
+        if (count * elements == STEPS && tile.kind == Kind.PATCHES) {
+            for (int i = 0; i < FETCHED; i += 64) {
+                a.prefetcht1(at(R8, i));
+            }
+            a.add(R8, at(RDI, NEXT_STEP));
         }
         if (count * elements == STEPS && tile.kind == Kind.ROWS_AND_NEXT) {
             for (int i = 0; i < tile.rows; i++) {

@@ -105,6 +105,7 @@ final class X86PatchTiles implements PatchTiles {
         private final @Nullable Program[] programs = new Program[2 * TileGenerator.VECTORS];
         private final Arguments tile;
         private final Arguments finish;
+        private final Prefetches prefetches = new Prefetches();
 
         LineSums(TileType type, Finisher finisher, int lines, int length, Workspace workspace) {
             this.type = type;
@@ -125,6 +126,21 @@ final class X86PatchTiles implements PatchTiles {
         @Override
         public void place(int line, long row) {
             rows[line] = row;
+        }
+
+        @Override
+        public void expect(int calls) {
+            prefetches.begin(calls);
+        }
+
+        @Override
+        public void expect(MemorySegment memory, long at, long bytes) {
+            prefetches.add(memory.address() + at, bytes);
+        }
+
+        @Override
+        public void expect(long row) {
+            finisher.expect(Math.toIntExact(row), length, prefetches);
         }
 
         @Override
@@ -155,11 +171,11 @@ final class X86PatchTiles implements PatchTiles {
                     .set(TileGenerator.PANEL, panels.address() + panelAt)
                     .set(TileGenerator.STRETCHES, count)
                     .set(TileGenerator.OFFSETS, offsets.address())
-                    .set(TileGenerator.OUT, 0)
-                    .set(TileGenerator.RESIDUAL, 0);
-            if (last) {
-                finisher.announce(Math.toIntExact(rows[line]), length, column, tile);
-            }
+                    .set(TileGenerator.OUT, 0);
+            int row = Math.toIntExact(rows[line]);
+            boolean delegated = last && finisher.delegate(row, length, column, columns, tile);
+            long passes = (long) (largeTiles + smallTiles) * count * (units / TileGenerator.STEPS);
+            prefetches.share(tile, passes, panels.address());
             run(a.address(), sums.address() + sumsAt, largeTiles, tileRows, vectors);
             if (smallTiles > 0) {
                 int done = largeTiles * tileRows;
@@ -170,8 +186,7 @@ final class X86PatchTiles implements PatchTiles {
                         tileRows - 1,
                         vectors);
             }
-            if (last) {
-                int row = Math.toIntExact(rows[line]);
+            if (last && !delegated) {
                 MemorySegment at = sums.asSlice(sumsAt, 4L * length * width);
                 finisher.write(at, row, length, column, columns, PLAIN, row, finish);
             }

@@ -170,6 +170,20 @@ final class ConvolutionCases {
     }
 
     private void epilogues(List<OpCase> cases) {
+        // whole vectors of output channels, which micro-kernels may write themselves, in lines of several tiles, bands
+        // and spans
+        Operand wide = f32(1, 40, 1, 9, 120).laid(Layout.CHANNELS_LAST);
+        Operand whole = f32(48, 40, 1, 3, 3);
+        for (Fused fused : List.of(
+                Fused.NONE,
+                Fused.NONE.plusOutput(),
+                Fused.bias(48).plus(f32(1, 48, 1, 9, 120).laid(Layout.CHANNELS_LAST)),
+                Fused.bias(48).plus(f32(1, 48, 1, 9, 120)),
+                Fused.NONE.plus(f32(1, 48, 1, 1, 1)),
+                Fused.bias(48).activated(Activation.SILU).plusOutput())) {
+            cases.add(of(SAME, wide, whole, Layout.CHANNELS_LAST, fused));
+            cases.add(of(SAME, wide, whole, Layout.PADDED, fused));
+        }
         Operand input = f32(2, 9, 2, 6, 5);
         Operand weight = f32(18, 9, 3, 3, 3);
         for (Layout layout : List.of(Layout.DENSE, Layout.CHANNELS_LAST, Layout.PADDED)) {
