@@ -5,6 +5,9 @@ import java.lang.foreign.MemorySegment;
 /// How far several rows of floats are from one row of means.
 @FunctionalInterface
 interface DeviationRow {
+    /// The loops, copied from their template.
+    DeviationRow LOOP = Specialized.only(DeviationLoop.class, DeviationRow.class);
+
     /// `y[c] = (x[0][c] - means[c]) + (x[1][c] - means[c]) + ...`, and behind these the sums of the squares.
     ///
     /// @param x the rows

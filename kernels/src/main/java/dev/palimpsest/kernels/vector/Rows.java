@@ -17,8 +17,6 @@ final class Rows {
     private static final Specialized<ConversionRow.Conversion, ConversionRow> CONVERSIONS =
             new Specialized<>(ConversionLoop.class, ConversionRow.class, List.of(ConversionRow.Conversion.values()));
 
-    private static final FillRow FILL = Specialized.only(FillLoop.class, FillRow.class);
-
     private Rows() {}
 
     /// Whether the vector kernels can read elements of this type.
@@ -99,7 +97,7 @@ final class Rows {
 
     private static void readFloats(MemorySegment x, long xo, long step, MemorySegment y, long yo, int n) {
         if (step == 0) {
-            FILL.run(y, yo, x.get(JAVA_INT_UNALIGNED, xo), n);
+            FillRow.LOOP.run(y, yo, x.get(JAVA_INT_UNALIGNED, xo), n);
             return;
         }
         for (int i = 0; i < n; i++) {

@@ -4,6 +4,9 @@ import java.lang.foreign.MemorySegment;
 
 /// Passes of the softmax over dense floats.
 interface SoftmaxRow {
+    /// The loops, copied from their template.
+    SoftmaxRow LOOP = Specialized.only(SoftmaxLoop.class, SoftmaxRow.class);
+
     /// Writes `e^(x - max)` for `n` floats and returns their sum in f32. `y` may be `x`.
     float exponentials(MemorySegment x, long xo, float max, MemorySegment y, long yo, int n);
 

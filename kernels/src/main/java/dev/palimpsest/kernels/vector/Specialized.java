@@ -9,8 +9,9 @@ import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
 import java.lang.invoke.MethodHandles;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /// Copies of a loop class, one for each value of a constant.
@@ -37,16 +38,16 @@ import org.jspecify.annotations.Nullable;
 /// @param <C> the constants
 /// @param <T> the interface that the template implements
 final class Specialized<C, T> {
-    private final Map<C, T> copies;
+    private final Class<? extends T> template;
+    private final Class<T> type;
+    private final Set<C> constants;
+    private final Map<C, T> copies = new ConcurrentHashMap<>();
 
-    /// One copy of `template` for each of the constants.
+    /// Copies of `template` for these constants, each made when it is first asked for: a program uses few of them.
     Specialized(Class<? extends T> template, Class<T> type, Collection<? extends C> constants) {
-        byte[] bytes = inlined(template);
-        Map<C, T> all = new HashMap<>();
-        for (C constant : constants) {
-            all.put(constant, copy(bytes, type, constant));
-        }
-        copies = Map.copyOf(all);
+        this.template = template;
+        this.type = type;
+        this.constants = Set.copyOf(constants);
     }
 
     /// The copy of a template that has no constant.
@@ -59,10 +60,13 @@ final class Specialized<C, T> {
     /// @throws IllegalArgumentException if there is none
     T get(C constant) {
         T copy = copies.get(constant);
-        if (copy == null) {
-            throw new IllegalArgumentException("no loop was specialised for " + constant);
+        if (copy != null) {
+            return copy;
         }
-        return copy;
+        if (!constants.contains(constant)) {
+            throw new IllegalArgumentException("no loop can be specialised for " + constant);
+        }
+        return copies.computeIfAbsent(constant, c -> copy(inlined(template), type, c));
     }
 
     private static byte[] inlined(Class<?> template) {

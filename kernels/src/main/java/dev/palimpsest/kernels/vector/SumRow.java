@@ -4,6 +4,9 @@ import java.lang.foreign.MemorySegment;
 
 /// Sums over a block of dense floats, short enough to be added in f32.
 interface SumRow {
+    /// The loops, copied from their template.
+    SumRow LOOP = Specialized.only(SumLoop.class, SumRow.class);
+
     /// The sum of `n` floats at byte `xo`.
     float sum(MemorySegment x, long xo, int n);
 

@@ -11,15 +11,13 @@ final class Sums {
     /// Elements that are summed in f32: 64 or more chains of at most 64 additions.
     static final int BLOCK = 4096;
 
-    private static final SumRow LOOP = Specialized.only(SumLoop.class, SumRow.class);
-
     private Sums() {}
 
     /// Sum of `n` floats at byte `xo`.
     static double sum(MemorySegment x, long xo, int n) {
         double total = 0;
         for (int i = 0; i < n; i += BLOCK) {
-            total += LOOP.sum(x, xo + 4L * i, Math.min(BLOCK, n - i));
+            total += SumRow.LOOP.sum(x, xo + 4L * i, Math.min(BLOCK, n - i));
         }
         return total;
     }
@@ -28,7 +26,7 @@ final class Sums {
     static double squares(MemorySegment x, long xo, int n) {
         double total = 0;
         for (int i = 0; i < n; i += BLOCK) {
-            total += LOOP.squares(x, xo + 4L * i, Math.min(BLOCK, n - i));
+            total += SumRow.LOOP.squares(x, xo + 4L * i, Math.min(BLOCK, n - i));
         }
         return total;
     }
@@ -39,7 +37,7 @@ final class Sums {
     /// LeVeque 1983).
     static void deviations(MemorySegment x, long xo, float mean, int n, double[] sums) {
         for (int i = 0; i < n; i += BLOCK) {
-            LOOP.deviations(x, xo + 4L * i, mean, Math.min(BLOCK, n - i), sums);
+            SumRow.LOOP.deviations(x, xo + 4L * i, mean, Math.min(BLOCK, n - i), sums);
         }
     }
 }

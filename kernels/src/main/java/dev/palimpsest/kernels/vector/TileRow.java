@@ -5,6 +5,9 @@ import java.lang.foreign.MemorySegment;
 /// The transposition of a square tile of 4-byte elements.
 @FunctionalInterface
 interface TileRow {
+    /// The loops, copied from their template.
+    TileRow LOOP = Specialized.only(TileLoop.class, TileRow.class);
+
     /// Edge of a tile in elements: two lines of floats.
     int TILE = 32;
 

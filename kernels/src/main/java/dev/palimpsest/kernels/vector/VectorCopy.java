@@ -20,8 +20,6 @@ import java.lang.foreign.MemorySegment;
 final class VectorCopy {
     private static final int CHUNK = 8192;
 
-    private static final TileRow LOOP = Specialized.only(TileLoop.class, TileRow.class);
-    private static final FillRow FILL = Specialized.only(FillLoop.class, FillRow.class);
     private static final int TILE = TileRow.TILE;
 
     private final Parallel parallel;
@@ -176,7 +174,7 @@ final class VectorCopy {
                 int rows = Math.min(TILE, tiles.rows - r);
                 int columns = Math.min(TILE, tiles.columns - c);
                 if (bytes == 4 && rows == TILE && columns == TILE) {
-                    LOOP.run(x.memory(), from, xStep, s, out.memory(), to, yStep);
+                    TileRow.LOOP.run(x.memory(), from, xStep, s, out.memory(), to, yStep);
                 } else {
                     tile(bytes, x.memory(), from, xStep, out.memory(), to, yStep, rows, columns);
                 }
@@ -245,7 +243,7 @@ final class VectorCopy {
             long yo = at[0] * bytes;
             if (dense && (bytes == 4 || pattern == 0)) {
                 int ints = (int) ((long) n * bytes / 4);
-                FILL.run(m, yo, (int) pattern, ints);
+                FillRow.LOOP.run(m, yo, (int) pattern, ints);
                 long rest = yo + 4L * ints;
                 setBytes(m, rest, 1, (byte) pattern, (int) (yo + (long) n * bytes - rest));
                 return;

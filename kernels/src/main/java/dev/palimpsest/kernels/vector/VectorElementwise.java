@@ -25,14 +25,17 @@ final class VectorElementwise {
     static final Specialized<BinaryRow.Form, BinaryRow> BINARY =
             new Specialized<>(BinaryLoop.class, BinaryRow.class, BinaryRow.forms());
 
-    private static final SelectRow SELECT = Specialized.only(SelectLoop.class, SelectRow.class);
-
     private final Parallel parallel;
     private final Scratch scratch;
 
     VectorElementwise(Parallel parallel, Scratch scratch) {
         this.parallel = parallel;
         this.scratch = scratch;
+    }
+
+    /// The loop of a function of two rows without strides.
+    static BinaryRow dense(Binary op) {
+        return BINARY.get(new BinaryRow.Form(op, BinaryRow.Splat.NEITHER));
     }
 
     /// Whether [#unary] can do it.
@@ -154,7 +157,7 @@ final class VectorElementwise {
                 if (!cDirect) {
                     readBytes(condition.memory(), at[3], nest.innerStride(3), s, 12L * CHUNK, n);
                 }
-                SELECT.run(
+                SelectRow.LOOP.run(
                         choice,
                         cDirect ? at[3] : 12L * CHUNK,
                         left,

@@ -20,10 +20,6 @@ final class VectorGroupNorm {
     private static final Specialized<Activation, GroupRow> LOOPS =
             new Specialized<>(GroupLoop.class, GroupRow.class, List.of(Activation.values()));
 
-    private static final DeviationRow DEVIATIONS = Specialized.only(DeviationLoop.class, DeviationRow.class);
-    private static final FillRow FILL = Specialized.only(FillLoop.class, FillRow.class);
-    private static final ColumnRow SUMS = VectorReduce.COLUMNS.get(Reduction.SUM);
-
     /// Elements that are copied or normalised at a time.
     private static final int CHUNK = 8192;
 
@@ -146,6 +142,7 @@ final class VectorGroupNorm {
 
     /// The moments of all groups of all samples of an array whose channels are dense.
     private Moments[] momentsOfPositions(NdArray x, int groups) {
+        ColumnRow columnSums = VectorReduce.COLUMNS.get(Reduction.SUM);
         int channels = x.dim(1);
         int width = channels / groups;
         boolean direct = x.dtype() == DType.F32;
@@ -178,13 +175,13 @@ final class VectorGroupNorm {
                     step = 4L * channels;
                 }
                 MemorySegment from = direct ? x.memory() : s;
-                SUMS.run(from, xo, step, n, channels, s, sums);
+                columnSums.run(from, xo, step, n, channels, s, sums);
                 float[] near = new float[groups];
                 for (int g = 0; g < groups; g++) {
                     near[g] = (float) (Sums.sum(s, sums + 4L * g * width, width) / ((double) n * width));
-                    FILL.run(s, means + 4L * g * width, Float.floatToRawIntBits(near[g]), width);
+                    FillRow.LOOP.run(s, means + 4L * g * width, Float.floatToRawIntBits(near[g]), width);
                 }
-                DEVIATIONS.run(from, xo, step, n, channels, s, means, s, sums);
+                DeviationRow.LOOP.run(from, xo, step, n, channels, s, means, s, sums);
                 long squares = sums + 4L * channels;
                 for (int g = 0; g < groups; g++) {
                     double sum = Sums.sum(s, sums + 4L * g * width, width);

@@ -8,9 +8,6 @@ import java.lang.foreign.MemorySegment;
 
 /// Rows picked by index, and rows added at an index.
 final class VectorIndexing {
-    private static final BinaryRow ADD =
-            VectorElementwise.BINARY.get(new BinaryRow.Form(Binary.ADD, BinaryRow.Splat.NEITHER));
-
     /// Columns of a scatter that one task adds.
     private static final int STRIP = 1024;
 
@@ -55,8 +52,7 @@ final class VectorIndexing {
     }
 
     /// See [dev.palimpsest.kernels.Kernels#scatterAdd]. Tasks own columns, so that every element receives its terms in
-    /// the
-    /// order of the indices.
+    /// the order of the indices.
     void scatterAdd(NdArray rows, NdArray indices, NdArray out) {
         int n = indices.dim(0);
         if (rows.elements() == 0) {
@@ -65,13 +61,14 @@ final class VectorIndexing {
         int width = Math.toIntExact(rows.elements() / n);
         boolean worthwhile = rows.elements() >= 2L * LoopNest.GRAIN;
         int strip = worthwhile ? STRIP : width;
+        BinaryRow add = VectorElementwise.dense(Binary.ADD);
         parallel.forEach(Math.ceilDiv(width, strip), t -> {
             int first = t * strip;
             int columns = Math.min(strip, width - first);
             for (int i = 0; i < n; i++) {
                 long xo = 4 * (rows.offset() + i * rows.stride(0) + first);
                 long yo = 4 * (out.offset() + indices.getLong(i) * out.stride(0) + first);
-                ADD.run(out.memory(), yo, rows.memory(), xo, out.memory(), yo, columns);
+                add.run(out.memory(), yo, rows.memory(), xo, out.memory(), yo, columns);
             }
         });
     }

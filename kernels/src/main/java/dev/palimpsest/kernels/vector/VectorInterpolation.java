@@ -14,7 +14,6 @@ import java.lang.foreign.MemorySegment;
 /// channels-first
 /// picture) the picture is turned around, resized, and turned back.
 final class VectorInterpolation {
-    private static final WeightedRow LOOP = Specialized.only(WeightedLoop.class, WeightedRow.class);
     private static final int CHUNK = 4096;
 
     /// Output samples along the axis that one task computes.
@@ -132,9 +131,9 @@ final class VectorInterpolation {
         if (weights.length == 1 && weights[0] == 1) {
             MemorySegment.copy(x, xo, y, yo, 4L * n);
         } else if (weights.length == 2) {
-            LOOP.blend(x, xo, step, weights[0], weights[1], y, yo, n);
+            WeightedRow.LOOP.blend(x, xo, step, weights[0], weights[1], y, yo, n);
         } else {
-            LOOP.weighted(x, xo, step, weights, y, yo, n);
+            WeightedRow.LOOP.weighted(x, xo, step, weights, y, yo, n);
         }
     }
 }

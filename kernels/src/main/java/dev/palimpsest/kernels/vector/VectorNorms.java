@@ -19,11 +19,6 @@ final class VectorNorms {
     private static final Specialized<NormRow.Form, NormRow> LOOPS =
             new Specialized<>(NormLoop.class, NormRow.class, NormRow.forms());
 
-    private static final BinaryRow MULTIPLY =
-            VectorElementwise.BINARY.get(new BinaryRow.Form(Binary.MULTIPLY, BinaryRow.Splat.NEITHER));
-    private static final BinaryRow ADD =
-            VectorElementwise.BINARY.get(new BinaryRow.Form(Binary.ADD, BinaryRow.Splat.NEITHER));
-
     /// Rows up to this length are normalised several at a time; their sums are added in f32.
     private static final int SHORT = 1024;
 
@@ -228,12 +223,12 @@ final class VectorNorms {
                 factor = rows;
                 factorAt = by;
             } else {
-                MULTIPLY.run(factor, factorAt, rows, by, scratch, slots + 4 * slot, width);
+                VectorElementwise.dense(Binary.MULTIPLY).run(factor, factorAt, rows, by, scratch, slots + 4 * slot, width);
                 factor = scratch;
                 factorAt = slots + 4 * slot;
             }
             if (bias != null) {
-                MULTIPLY.run(term, termAt, rows, by, scratch, slots + 5 * slot, width);
+                VectorElementwise.dense(Binary.MULTIPLY).run(term, termAt, rows, by, scratch, slots + 5 * slot, width);
                 term = scratch;
                 termAt = slots + 5 * slot;
             }
@@ -244,7 +239,7 @@ final class VectorNorms {
                 term = rows;
                 termAt = plus;
             } else {
-                ADD.run(term, termAt, rows, plus, scratch, slots + 5 * slot, width);
+                VectorElementwise.dense(Binary.ADD).run(term, termAt, rows, plus, scratch, slots + 5 * slot, width);
                 term = scratch;
                 termAt = slots + 5 * slot;
             }

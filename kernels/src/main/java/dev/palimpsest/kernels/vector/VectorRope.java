@@ -10,8 +10,6 @@ import java.lang.foreign.MemorySegment;
 
 /// Rotary embedding. The angles of a position are prepared once and used for all of its heads.
 final class VectorRope {
-    private static final RopeRow LOOP = Specialized.only(RopeLoop.class, RopeRow.class);
-
     private final Parallel parallel;
     private final Scratch scratch;
 
@@ -49,8 +47,8 @@ final class VectorRope {
                     }
                     long y = yDirect ? yo : 0;
                     switch (layout) {
-                        case INTERLEAVED -> LOOP.interleaved(from, xo, s, angles, to, y, pairs);
-                        case HALF_SPLIT -> LOOP.halves(from, xo, s, angles, to, y, pairs);
+                        case INTERLEAVED -> RopeRow.LOOP.interleaved(from, xo, s, angles, to, y, pairs);
+                        case HALF_SPLIT -> RopeRow.LOOP.halves(from, xo, s, angles, to, y, pairs);
                     }
                     long rest = 8L * pairs;
                     if (rest < 4L * width) {

@@ -10,8 +10,6 @@ import java.util.List;
 
 /// Softmax and the index of the maximum, along the last axis.
 final class VectorSoftmax {
-    private static final SoftmaxRow LOOP = Specialized.only(SoftmaxLoop.class, SoftmaxRow.class);
-
     private static final Specialized<Integer, ShortSoftmaxRow> SHORT =
             new Specialized<>(ShortSoftmaxLoop.class, ShortSoftmaxRow.class, List.of(1, 2, 3, 4, 5, 6, 7, 8));
 
@@ -50,7 +48,7 @@ final class VectorSoftmax {
                         inRegisters(from, 4 * at[1], xStep, to, 4 * at[0], yStep, n, width / Simd.LANES);
                         return;
                     }
-                    LOOP.rows(from, 4 * at[1], xStep, to, 4 * at[0], yStep, n, width);
+                    SoftmaxRow.LOOP.rows(from, 4 * at[1], xStep, to, 4 * at[0], yStep, n, width);
                     return;
                 }
                 for (int i = 0; i < n; i++) {
@@ -63,7 +61,7 @@ final class VectorSoftmax {
                     long to0 = yDirect ? yo : 0;
                     float max = ExtremeRow.LOOP.max(from, xo, width);
                     double sum = exponentials(from, xo, max, to, to0, width);
-                    LOOP.scale(to, to0, (float) (1 / sum), width);
+                    SoftmaxRow.LOOP.scale(to, to0, (float) (1 / sum), width);
                     if (!yDirect) {
                         Rows.write(s, 0, DType.F32, out.memory(), yo, out.stride(-1), width);
                     }
@@ -89,7 +87,7 @@ final class VectorSoftmax {
     private static double exponentials(MemorySegment x, long xo, float max, MemorySegment y, long yo, int n) {
         double total = 0;
         for (int i = 0; i < n; i += BLOCK) {
-            total += LOOP.exponentials(x, xo + 4L * i, max, y, yo + 4L * i, Math.min(BLOCK, n - i));
+            total += SoftmaxRow.LOOP.exponentials(x, xo + 4L * i, max, y, yo + 4L * i, Math.min(BLOCK, n - i));
         }
         return total;
     }

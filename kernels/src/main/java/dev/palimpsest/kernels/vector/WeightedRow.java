@@ -4,6 +4,9 @@ import java.lang.foreign.MemorySegment;
 
 /// Weighted sums of rows of dense floats that lie `step` bytes apart.
 interface WeightedRow {
+    /// The loops, copied from their template.
+    WeightedRow LOOP = Specialized.only(WeightedLoop.class, WeightedRow.class);
+
     /// `y = u x[0] + v x[1]` for `n` floats.
     void blend(MemorySegment x, long xo, long step, float u, float v, MemorySegment y, long yo, int n);
 
