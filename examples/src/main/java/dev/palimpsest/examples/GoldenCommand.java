@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -29,6 +30,7 @@ import tools.jackson.core.JsonGenerator;
             "Compares every component with numbers of the original implementations.",
             "Prints one line a file:",
             "PASS|FAIL  kind  file  rel_l2  max_abs  (worst tensor)",
+            "In another arithmetic than f32 golden files are measured, not judged: DIFF in place of PASS or FAIL.",
             "A golden file names its kind in its metadata; lists of verdicts and of tokens are known by their structure."
         },
         exitCodeListHeading = "Exit codes:%n",
@@ -55,6 +57,9 @@ final class GoldenCommand implements Callable<Integer> {
             description = "Where the vocabularies lie (default: ${DEFAULT-VALUE}).")
     private Path data;
 
+    @Mixin
+    private ArithmeticOption arithmetic;
+
     @Option(names = "--json", description = "Write JSON.")
     private boolean json;
 
@@ -63,7 +68,8 @@ final class GoldenCommand implements Callable<Integer> {
         KernelSelection kernels = Engine.kernels();
         PrintWriter out = spec.commandLine().getOut();
         List<ConformanceResult> results = new ArrayList<>();
-        Map<Outcome, Integer> totals = new Conformance(Goldens.runner(), data).check(paths, result -> {
+        Conformance conformance = new Conformance(Goldens.runner(), data, arithmetic.load());
+        Map<Outcome, Integer> totals = conformance.check(paths, result -> {
             results.add(result);
             if (!json) {
                 print(out, result);
@@ -75,6 +81,7 @@ final class GoldenCommand implements Callable<Integer> {
         }
         int passed = totals.getOrDefault(Outcome.PASS, 0);
         int failed = totals.getOrDefault(Outcome.FAIL, 0);
+        int measured = totals.getOrDefault(Outcome.MEASURED, 0);
         int notImplemented = totals.getOrDefault(Outcome.NOT_IMPLEMENTED, 0);
         if (json) {
             JsonOutput.write(out, g -> {
@@ -82,6 +89,7 @@ final class GoldenCommand implements Callable<Integer> {
                 g.writeNumberProperty("threads", kernels.parallel().threads());
                 g.writeNumberProperty("passed", passed);
                 g.writeNumberProperty("failed", failed);
+                g.writeNumberProperty("measured", measured);
                 g.writeNumberProperty("not_implemented", notImplemented);
                 g.writeArrayPropertyStart("files");
                 results.forEach(r -> write(g, r));
@@ -89,9 +97,10 @@ final class GoldenCommand implements Callable<Integer> {
             });
         } else {
             out.printf(
-                    "%d passed, %d failed%s, on the %s kernels with %s%n",
+                    "%d passed, %d failed%s%s, on the %s kernels with %s%n",
                     passed,
                     failed,
+                    measured == 0 ? "" : ", " + measured + " measured",
                     notImplemented == 0 ? "" : ", " + notImplemented + " of kinds that are not implemented",
                     kernels.name(),
                     Text.count(kernels.parallel().threads(), "thread"));
@@ -104,6 +113,7 @@ final class GoldenCommand implements Callable<Integer> {
         String verdict = switch (r.outcome()) {
             case PASS -> "PASS";
             case FAIL -> "FAIL";
+            case MEASURED -> "DIFF";
             case NOT_IMPLEMENTED -> "NONE";
         };
         out.printf(

@@ -95,6 +95,20 @@ class GoldenCommandTest {
     }
 
     @Test
+    void inAnotherArithmeticGoldenFilesAreMeasuredAndNothingElse() throws IOException {
+        pictures("a.safetensors", 80);
+        verdicts("load");
+        var run = Cli.run("golden", "--arithmetic", "bf16", folder);
+        assertThat(run.code()).isZero();
+        assertThat(run.out().lines())
+                .anyMatch(l -> l.matches(
+                        "DIFF  image\\.pil_resize .*a\\.safetensors +3\\.75e-02 +3\\.00e\\+00  \\(out\\.resized\\)"));
+        assertThat(run.out().lines().toList().getLast()).startsWith("1 passed, 0 failed, 1 measured, on the ");
+        assertThat(Cli.run("golden", "--arithmetic", "bf17", folder).err())
+                .contains("\"bf17\" is none of f32, bf16, int8, int8-weight-only");
+    }
+
+    @Test
     void programsReadJson() throws IOException {
         verdicts("load");
         unknown();

@@ -1,5 +1,7 @@
 package dev.palimpsest.models.conformance;
 
+import dev.palimpsest.kernels.Arithmetic;
+import dev.palimpsest.models.api.LoadOptions;
 import dev.palimpsest.models.conformance.ConformanceResult.Outcome;
 import dev.palimpsest.models.json.JsonException;
 import dev.palimpsest.models.json.JsonObject;
@@ -26,13 +28,23 @@ public final class Conformance {
     private static final long LARGEST_LIST = 64 << 20;
 
     private final GoldenRunner runner;
+    private final LoadOptions options;
     private final Vocabularies vocabularies;
 
     /// A check of golden files by `runner`.
     ///
     /// @param data folder that is searched for vocabularies; it need not exist
     public Conformance(GoldenRunner runner, Path data) {
+        this(runner, data, LoadOptions.defaults());
+    }
+
+    /// A check of golden files by `runner`, of components that compute as these options say. Golden files are judged in
+    /// f32 only; in other arithmetics they are measured ([Outcome#MEASURED]).
+    ///
+    /// @param data folder that is searched for vocabularies; it need not exist
+    public Conformance(GoldenRunner runner, Path data, LoadOptions options) {
         this.runner = runner;
+        this.options = options;
         this.vocabularies = new Vocabularies(data);
     }
 
@@ -115,11 +127,15 @@ public final class Conformance {
 
     private ConformanceResult checkGolden(Path path) {
         String kind = "-";
-        try (GoldenFile file = GoldenFile.open(path)) {
+        try (GoldenFile file = GoldenFile.open(path, options)) {
             kind = file.kind();
-            return runner.kinds().contains(kind)
-                    ? ConformanceResult.of(runner.check(file))
-                    : ConformanceResult.notImplemented(path, kind);
+            if (!runner.kinds().contains(kind)) {
+                return ConformanceResult.notImplemented(path, kind);
+            }
+            GoldenReport report = runner.check(file);
+            return options.arithmetic() == Arithmetic.F32
+                    ? ConformanceResult.of(report)
+                    : ConformanceResult.measured(report);
         } catch (ArithmeticException e) {
             return ConformanceResult.failed(
                     path, kind, "its shapes, or those that its config asks for, are larger than any array can be");

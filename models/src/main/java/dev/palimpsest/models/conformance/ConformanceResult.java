@@ -21,6 +21,8 @@ public record ConformanceResult(
         PASS,
         /// Something is not.
         FAIL,
+        /// It was compared but not judged, because it was not computed in the arithmetic that it was made for.
+        MEASURED,
         /// There is nothing here that could check files of this kind.
         NOT_IMPLEMENTED
     }
@@ -40,6 +42,21 @@ public record ConformanceResult(
                 worst == null ? Double.NaN : worst.maxAbs(),
                 worst == null ? "" : worst.key(),
                 worst == null ? List.of("expects nothing: it has no tensor out.* or grad.*") : report.problems());
+    }
+
+    /// How far a file is off, with no tolerance to hold that against. What could not be compared at all is a failure.
+    static ConformanceResult measured(GoldenReport report) {
+        TensorComparison farthest = report.farthest().orElse(null);
+        return farthest == null || Double.isNaN(farthest.relL2())
+                ? of(report)
+                : new ConformanceResult(
+                        report.path(),
+                        report.kind(),
+                        Outcome.MEASURED,
+                        farthest.relL2(),
+                        farthest.maxAbs(),
+                        farthest.key(),
+                        List.of());
     }
 
     /// A file of which nothing but the verdict is known.

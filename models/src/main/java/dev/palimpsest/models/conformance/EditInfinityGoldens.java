@@ -171,7 +171,7 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
         JsonObject runs = config.object("runs");
         for (String name : runs.names()) {
             JsonObject run = runs.object(name);
-            InfinityTransformer model = transformer(file.weights());
+            InfinityTransformer model = file.attached(transformer(file.weights()));
             InversionTrainer trainer = new InversionTrainer(
                     model, layout, file.input("raw_features"), BiasMode.EDITINFINITY, new TorchCpuRandom(0));
             int updates = file.expectedShape("out." + name + ".losses").dim(0);
@@ -237,7 +237,7 @@ public final class EditInfinityGoldens implements GoldenEvaluator {
 
     private static Map<String, Tensor> inference(GoldenFile file) {
         JsonObject config = file.config();
-        InfinityTransformer model = transformer(file.weights());
+        InfinityTransformer model = file.attached(transformer(file.weights()));
         PictureLayout layout = PictureLayout.of(schedule(config, "schedule_thw"), config.number("h_div_w_template", 1));
         List<Tensor> bits = new ArrayList<>();
         for (int k = 0; k < layout.schedule().size(); k++) {

@@ -52,9 +52,10 @@ public final class EditSessionGoldens implements GoldenEvaluator {
         JsonObject config = file.config();
         Map<String, Tensor> out = new LinkedHashMap<>();
         Checkpoint weights = file.weightCheckpoint();
-        BsqVae vae = BsqVae.load(weights.under("vae"));
-        T5Encoder encoder = T5Encoder.load(weights.under("t5"), config.object("t5"));
-        InfinityTransformer model = EditInfinityGoldens.transformer(WeightTree.of(weights.under("infinity")));
+        BsqVae vae = file.attached(BsqVae.load(weights.under("vae")));
+        T5Encoder encoder = file.attachedWithoutCopies(T5Encoder.load(weights.under("t5"), config.object("t5")));
+        InfinityTransformer model =
+                file.attached(EditInfinityGoldens.transformer(WeightTree.of(weights.under("infinity"))));
         PictureLayout layout = PictureLayout.of(EditInfinityGoldens.schedule(config, "schedule_thw"), 1);
         ScaleSchedule schedule = layout.schedule();
 

@@ -2,13 +2,17 @@ package dev.palimpsest.models.conformance;
 
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Shape;
+import dev.palimpsest.models.api.LoadOptions;
 import dev.palimpsest.models.json.JsonObject;
 import dev.palimpsest.tensor.Tensor;
+import dev.palimpsest.tensor.nn.Module;
+import dev.palimpsest.tensor.nn.PackedWeights;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.WeightTree;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -22,14 +26,18 @@ public final class GoldenFile implements AutoCloseable {
     private static final String WEIGHT = "weight";
 
     private final Checkpoint checkpoint;
+    private final PackedWeights packed;
+    private final PackedWeights passing;
     private final String kind;
     private final JsonObject config;
     private final JsonObject tolerance;
     private final Set<String> inputs;
     private final Set<String> expected;
 
-    private GoldenFile(Checkpoint checkpoint) {
+    private GoldenFile(Checkpoint checkpoint, LoadOptions options) {
         this.checkpoint = checkpoint;
+        this.packed = options.packedWeights(List.of(checkpoint));
+        this.passing = options.withoutCopies();
         Map<String, String> metadata = checkpoint.metadata();
         String name = checkpoint.path().toString();
         if (!metadata.containsKey("kind")) {
@@ -51,14 +59,23 @@ public final class GoldenFile implements AutoCloseable {
         this.expected = Collections.unmodifiableSet(out);
     }
 
-    /// Opens a file; only its header is read.
+    /// Opens a file whose component is to compute in f32.
     ///
     /// @throws dev.palimpsest.weights.CheckpointException if it is not a sound safetensors file
     /// @throws IllegalArgumentException if its metadata names no kind
     public static GoldenFile open(Path path) {
+        return open(path, LoadOptions.defaults());
+    }
+
+    /// Opens a file; only its header is read.
+    ///
+    /// @param options how its component is to compute
+    /// @throws dev.palimpsest.weights.CheckpointException if it is not a sound safetensors file
+    /// @throws IllegalArgumentException if its metadata names no kind
+    public static GoldenFile open(Path path, LoadOptions options) {
         Checkpoint checkpoint = Checkpoint.open(path);
         try {
-            return new GoldenFile(checkpoint);
+            return new GoldenFile(checkpoint, options);
         } catch (RuntimeException e) {
             checkpoint.close();
             throw e;
@@ -160,9 +177,25 @@ public final class GoldenFile implements AutoCloseable {
         return checkpoint.under(WEIGHT);
     }
 
+    /// Lets a component compute as a loaded model does, in the arithmetic and with packed copies of its weights.
+    /// Returns
+    /// it.
+    public <M extends Module> M attached(M component) {
+        packed.attach(component);
+        return component;
+    }
+
+    /// The same for a text encoder, whose weights are packed in passing.
+    public <M extends Module> M attachedWithoutCopies(M encoder) {
+        passing.attach(encoder);
+        return encoder;
+    }
+
     /// Unmaps the file.
     @Override
     public void close() {
+        packed.close();
+        passing.close();
         checkpoint.close();
     }
 

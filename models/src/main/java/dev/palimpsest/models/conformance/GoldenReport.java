@@ -29,6 +29,12 @@ public record GoldenReport(Path path, String kind, List<TensorComparison> tensor
                         .thenComparingDouble(TensorComparison::relL2));
     }
 
+    /// The comparison with the largest relative error, whatever the tolerance; one that could not be compared if there
+    /// is such a one, nothing if nothing was expected.
+    public Optional<TensorComparison> farthest() {
+        return tensors.stream().max(Comparator.comparingDouble(TensorComparison::relL2));
+    }
+
     /// All that is wrong, one sentence a tensor.
     public List<String> problems() {
         return tensors.stream()

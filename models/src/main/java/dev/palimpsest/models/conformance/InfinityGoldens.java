@@ -59,13 +59,13 @@ public final class InfinityGoldens implements GoldenEvaluator {
 
     private static InfinityTransformer transformer(GoldenFile file) {
         WeightTree weights = file.weights();
-        InfinityTransformer model = new InfinityTransformer(weights, config(file, weights));
+        InfinityTransformer model = file.attached(new InfinityTransformer(weights, config(file, weights)));
         weights.requireComplete();
         return model;
     }
 
     private static InfinityTransformer transformer(GoldenFile file, InfinityConfig config) {
-        return new InfinityTransformer(file.weights(), config);
+        return file.attached(new InfinityTransformer(file.weights(), config));
     }
 
     /// A list of scales `[[1, h, w], ...]`.

@@ -82,8 +82,8 @@ public final class NaDitGoldens implements GoldenEvaluator {
         JsonObject config = file.config();
         int width = config.int32("sinusoidal_dim", 256);
         WeightTree weights = file.weights();
-        NaDit.TimeEmbedding embedding =
-                new NaDit.TimeEmbedding(weights, width, config.int32("hidden_dim"), config.int32("output_dim"));
+        NaDit.TimeEmbedding embedding = file.attached(
+                new NaDit.TimeEmbedding(weights, width, config.int32("hidden_dim"), config.int32("output_dim")));
         weights.requireComplete();
         Tensor t = file.input("t"); // (b)
         return Map.of("out.sinusoid", NaDit.TimeEmbedding.sinusoid(t, width), "out.emb", embedding.forward(t));
@@ -109,8 +109,8 @@ public final class NaDitGoldens implements GoldenEvaluator {
                 patch[1],
                 patch[2]);
         WeightTree weights = file.weights();
-        NaDit.PatchIn in = new NaDit.PatchIn(weights.at("vid_in"), config);
-        NaDit.PatchOut out = new NaDit.PatchOut(weights.at("vid_out"), config);
+        NaDit.PatchIn in = file.attached(new NaDit.PatchIn(weights.at("vid_in"), config));
+        NaDit.PatchOut out = file.attached(new NaDit.PatchOut(weights.at("vid_out"), config));
         weights.requireComplete();
         List<VideoShape> shapes = vidShapes(file, "shape");
         List<VideoShape> tokens = shapes.stream().map(config::patched).toList();
@@ -185,7 +185,7 @@ public final class NaDitGoldens implements GoldenEvaluator {
         int dim = c.int32("dim");
         int hidden = NaDit.SwiGlu.hidden(dim, c.number("expand_ratio"), c.int32("multiple_of", 256));
         WeightTree weights = file.weights();
-        NaDit.SwiGlu mlp = new NaDit.SwiGlu(weights, dim, hidden);
+        NaDit.SwiGlu mlp = file.attached(new NaDit.SwiGlu(weights, dim, hidden));
         weights.requireComplete();
         return Map.of("out.y", mlp.forward(file.input("x"), null, null));
     }
@@ -216,7 +216,7 @@ public final class NaDitGoldens implements GoldenEvaluator {
     private static Map<String, Tensor> attention(GoldenFile file) {
         NaDitConfig config = blockConfig(file.config(), 1);
         WeightTree weights = file.weights();
-        NaDit.MmAttention attention = new NaDit.MmAttention(weights, config, 0);
+        NaDit.MmAttention attention = file.attached(new NaDit.MmAttention(weights, config, 0));
         weights.requireComplete();
         TokenLayout layout = layout(file);
         Tensor emb = Tensor.zeros(layout.samples(), config.embDim()); // (b, 6 dim), not used
@@ -234,7 +234,7 @@ public final class NaDitGoldens implements GoldenEvaluator {
     private static Map<String, Tensor> block(GoldenFile file) {
         NaDitConfig config = blockConfig(file.config(), file.config().bool("is_last_layer", false) ? 1 : 2);
         WeightTree weights = file.weights();
-        NaDit.Block block = new NaDit.Block(weights, config, 0);
+        NaDit.Block block = file.attached(new NaDit.Block(weights, config, 0));
         weights.requireComplete();
         NaDit.Pass pass = new NaDit.Pass(layout(file), file.input("emb"), List.of(block.rope()));
         NaDit.Streams y = block.forward(new NaDit.Streams(file.input("vid"), file.input("txt")), pass);
@@ -243,7 +243,7 @@ public final class NaDitGoldens implements GoldenEvaluator {
 
     private static Map<String, Tensor> naDit(GoldenFile file) {
         WeightTree weights = NaDit.weights(file.weightCheckpoint());
-        NaDit model = new NaDit(weights, NaDitConfig.of(file.config()));
+        NaDit model = file.attached(new NaDit(weights, NaDitConfig.of(file.config())));
         Map<String, Tensor> out = new LinkedHashMap<>();
         if (weights.hasUnder("prompt_id_embedding")) {
             PromptIdEmbedding ids = new PromptIdEmbedding(weights.at("prompt_id_embedding"));

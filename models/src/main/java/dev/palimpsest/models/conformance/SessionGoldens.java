@@ -74,10 +74,10 @@ public final class SessionGoldens implements GoldenEvaluator {
         WeightTree text = weights.at("text");
         int end = config.text().int32("pad_token_id");
         VinciePipeline pipeline = new VinciePipeline(
-                new NaDit(dit, NaDitConfig.of(dit, config.dit())),
+                file.attached(new NaDit(dit, NaDitConfig.of(dit, config.dit()))),
                 new PromptIdEmbedding(dit.at("prompt_id_embedding")),
-                new CausalVideoVae(vae, CausalVideoVaeConfig.of(vae, config.vae())),
-                new QwenEncoder(QwenConfig.from(text, config.text()), text, end),
+                file.attached(new CausalVideoVae(vae, CausalVideoVaeConfig.of(vae, config.vae()))),
+                file.attachedWithoutCopies(new QwenEncoder(QwenConfig.from(text, config.text()), text, end)),
                 config.fusion());
         weights.requireComplete();
         return pipeline;

@@ -33,7 +33,7 @@ public final class T5Goldens implements GoldenEvaluator {
     public Map<String, Tensor> evaluate(GoldenFile file) {
         WeightTree weights = file.weights();
         T5Config config = T5Config.from(weights, file.config());
-        T5Encoder encoder = new T5Encoder(weights, config);
+        T5Encoder encoder = file.attachedWithoutCopies(new T5Encoder(weights, config));
         weights.requireComplete();
 
         Tensor ids = file.input("input_ids"); // (B, L)

@@ -40,7 +40,7 @@ public final class TextGoldens implements GoldenEvaluator {
         WeightTree weights = file.weights();
         QwenConfig config = QwenConfig.from(weights, file.config());
         int end = file.config().int32("pad_token_id");
-        QwenEncoder encoder = new QwenEncoder(config, weights, end);
+        QwenEncoder encoder = file.attachedWithoutCopies(new QwenEncoder(config, weights, end));
         weights.requireComplete();
         List<int[]> texts = split(file.input("token_ids_flat"), file.input("token_counts"));
         int firstLength = encoder.close(texts.getFirst()).length;

@@ -102,7 +102,7 @@ public final class BsqVaeGoldens implements GoldenEvaluator {
     // ---- the autoencoder
 
     private static Map<String, Tensor> autoencoder(GoldenFile file) {
-        BsqVae vae = BsqVae.load(file.weightCheckpoint());
+        BsqVae vae = file.attached(BsqVae.load(file.weightCheckpoint()));
         Map<String, Tensor> out = new HashMap<>();
         Scope scope = Scope.current();
         String lastLevel = "encoder.down." + (vae.config().encoderWidths().size() - 1) + ".";
@@ -156,7 +156,7 @@ public final class BsqVaeGoldens implements GoldenEvaluator {
             }
             String key = "out." + name;
             Shape expected = file.expects(key) ? file.expectedShape(key) : x.shape();
-            BsqVae.Stage part = part(weights.at(name), x, expected);
+            BsqVae.Stage part = part(file, weights.at(name), x, expected);
             Tensor y = part.forward(x.rank() == 4 ? x.unsqueeze(2) : x); // (B, C, 1, H, W)
             out.put(key, x.rank() == 4 ? y.squeeze(2) : y);
         }
@@ -166,16 +166,18 @@ public final class BsqVaeGoldens implements GoldenEvaluator {
         return out;
     }
 
-    private static BsqVae.Stage part(WeightTree at, Tensor x, Shape to) {
+    private static BsqVae.Stage part(GoldenFile file, WeightTree at, Tensor x, Shape to) {
         int channels = x.dim(1);
         if (at.hasUnder("conv1")) {
-            return new BsqVae.ResidualBlock(at, channels, to.dim(1));
+            return file.attached(new BsqVae.ResidualBlock(at, channels, to.dim(1)));
         }
         if (at.hasUnder("q")) {
-            return new BsqVae.SpatialAttention(at, channels);
+            return file.attached(new BsqVae.SpatialAttention(at, channels));
         }
         if (at.hasUnder("conv")) {
-            return to.dim(-1) > x.dim(-1) ? new BsqVae.Upsample(at, channels) : new BsqVae.Downsample(at, channels);
+            return to.dim(-1) > x.dim(-1)
+                    ? file.attached(new BsqVae.Upsample(at, channels))
+                    : file.attached(new BsqVae.Downsample(at, channels));
         }
         GroupNorm norm = BsqVae.groupNorm(at, channels);
         return y -> norm.forward(y, Activation.NONE);

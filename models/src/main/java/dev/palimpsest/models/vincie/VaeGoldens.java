@@ -12,6 +12,7 @@ import dev.palimpsest.models.vincie.CausalVideoVae.Stage;
 import dev.palimpsest.models.vincie.CausalVideoVae.Upsample;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
+import dev.palimpsest.tensor.nn.Module;
 import dev.palimpsest.tensor.nn.Observer;
 import dev.palimpsest.weights.WeightTree;
 import java.util.Arrays;
@@ -67,7 +68,7 @@ public final class VaeGoldens implements GoldenEvaluator {
     private static Map<String, Tensor> whole(GoldenFile file) {
         WeightTree weights = file.weights();
         JsonObject config = file.config();
-        CausalVideoVae vae = new CausalVideoVae(weights, CausalVideoVaeConfig.of(weights, config));
+        CausalVideoVae vae = file.attached(new CausalVideoVae(weights, CausalVideoVaeConfig.of(weights, config)));
         weights.requireComplete();
         int splitSize = config.int32("slicing_sample_min_size", vae.config().temporalFactor());
 
@@ -122,9 +123,9 @@ public final class VaeGoldens implements GoldenEvaluator {
 
     // ---- its parts
 
-    private static Map<String, Tensor> part(GoldenFile file, Function<WeightTree, Stage> make) {
+    private static <S extends Module & Stage> Map<String, Tensor> part(GoldenFile file, Function<WeightTree, S> make) {
         WeightTree weights = file.weights();
-        Stage stage = make.apply(weights);
+        S stage = file.attached(make.apply(weights));
         weights.requireComplete();
         return outputs(file, stage, null);
     }
@@ -159,13 +160,13 @@ public final class VaeGoldens implements GoldenEvaluator {
         WeightTree weights = file.weights();
         JsonObject config = file.config();
         int[] kernel = extents(config, "kernel_size");
-        CausalConv conv = new CausalConv(
+        CausalConv conv = file.attached(new CausalConv(
                 weights,
                 config.int32("in_channels"),
                 config.int32("out_channels"),
                 kernel,
                 CausalConv.causal(extents(config, "stride"), extents(config, "padding")),
-                KernelInflation.NONE);
+                KernelInflation.NONE));
         weights.requireComplete();
         return outputs(file, conv::forward, conv);
     }
@@ -180,7 +181,7 @@ public final class VaeGoldens implements GoldenEvaluator {
         return config.int32s(name);
     }
 
-    private static Stage downsample(WeightTree weights, JsonObject config) {
+    private static Downsample downsample(WeightTree weights, JsonObject config) {
         int[] shape = weights.shape("conv.weight").dims();
         return new Downsample(
                 weights,
@@ -191,7 +192,7 @@ public final class VaeGoldens implements GoldenEvaluator {
                 KernelInflation.NONE);
     }
 
-    private static Stage upsample(WeightTree weights) {
+    private static Upsample upsample(WeightTree weights) {
         Shape conv = weights.shape("conv.weight");
         int channels = weights.shape("upscale_conv.weight").dim(1);
         int factor = weights.shape("upscale_conv.weight").dim(0) / channels;
@@ -204,7 +205,7 @@ public final class VaeGoldens implements GoldenEvaluator {
         return new LayerSettings(config.int32("groups"), (float) config.number("eps", EPS), KernelInflation.NONE);
     }
 
-    private static Stage resnet(WeightTree weights, JsonObject config) {
+    private static Resnet resnet(WeightTree weights, JsonObject config) {
         Shape conv = weights.shape("conv1.weight");
         return new Resnet(weights, conv.dim(1), conv.dim(0), settings(config));
     }
@@ -212,7 +213,7 @@ public final class VaeGoldens implements GoldenEvaluator {
     private static Map<String, Tensor> midBlock(GoldenFile file) {
         WeightTree weights = file.weights();
         int channels = weights.shape("resnets.0.conv1.weight").dim(0);
-        MidBlock block = new MidBlock(weights, channels, settings(file.config()));
+        MidBlock block = file.attached(new MidBlock(weights, channels, settings(file.config())));
         weights.requireComplete();
         Map<String, Tensor> out = outputs(file, block, null);
         Map<String, Tensor> seen = observed(() -> block.forward(file.input("x"), CausalMemory.disabled()));
