@@ -44,6 +44,7 @@ class OpCaseTest {
     @Test
     void everyOpHasCases() {
         List<String> ops = Arrays.stream(Kernels.class.getDeclaredMethods())
+                .filter(m -> !m.isSynthetic()) // what a coverage tool has added
                 .map(m -> m.getName())
                 .filter(n -> !n.equals("name"))
                 .toList();

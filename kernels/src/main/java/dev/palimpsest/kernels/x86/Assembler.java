@@ -237,6 +237,11 @@ final class Assembler extends Encoder {
         bytes(0x0F, 0x01, 0xD0);
     }
 
+    /// Asks for a cache line that is needed once to be brought into the first level of the cache, past the others.
+    void prefetchnta(Memory s) {
+        general32(0x0F, 0x18, 0, s);
+    }
+
     /// Asks for a cache line to be brought into all levels of the cache.
     void prefetcht0(Memory s) {
         general32(0x0F, 0x18, 1, s);

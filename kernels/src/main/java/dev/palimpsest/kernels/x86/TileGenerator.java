@@ -69,8 +69,7 @@ final class TileGenerator {
     /// Distance in bytes of what is needed next of every row; only for rows whose next block is fetched.
     static final int AHEAD = 80;
     /// Address of what is needed next, to be brought into the cache meanwhile. Patches leave the address there that
-    /// they
-    /// have come to.
+    /// they have come to.
     static final int NEXT = 72;
     /// Number of stretches, at least 1; only for patches, as the following.
     static final int STRETCHES = 80;
@@ -94,6 +93,9 @@ final class TileGenerator {
 
     private static final Gpr[] BASES = {RAX, RBX, RBP, R12, R13};
     private static final int ROWS_OF_BASE = 3;
+
+    /// How far ahead a panel is fetched that is used once only.
+    private static final int STREAM_AHEAD = 8 * 1024;
 
     /// Steps of one pass through the loop.
     static final int STEPS = 4;
@@ -124,6 +126,9 @@ final class TileGenerator {
         ROWS,
         /// A single stretch each, whose next block, `AHEAD` bytes further on, is brought into the cache; not scaled.
         ROWS_AND_NEXT,
+        /// A single stretch each of so few rows that the panel comes from memory for them alone: it is fetched past
+        /// the caches, from far enough ahead to cross into pages that the processor's own prefetching waits for.
+        STREAM,
         /// Stretches, each `UNITS` long, that lie apart; a panel has them behind each other. Not scaled.
         PATCHES
     }
@@ -406,6 +411,9 @@ final class TileGenerator {
     private void units(int count) {
         int elements = tile.type.widens() ? tile.type.weights() : 1;
         for (int u = 0; u < count; u++) {
+            for (int j = 0; tile.kind == Kind.STREAM && j < tile.vectors; j++) {
+                a.prefetchnta(at(RSI, u * rowBytes() + j * 64 + STREAM_AHEAD));
+            }
             for (int e = 0; e < elements; e++) {
                 step(u * rowBytes(), e, 4 * (u * elements + e), (u * elements + e) % chains);
             }

@@ -48,6 +48,9 @@ final class X86Matmul {
     /// How far ahead a panel is fetched that is used once only.
     private static final int AHEAD = 8 * 1024;
 
+    /// Bytes of rows that stay in the caches while all panels stream past them.
+    private static final long STREAM_BYTES = 256 * 1024;
+
     /// Tasks for each thread, so that threads which start late or run slowly do not hold up the others.
     private static final int TASKS = 6;
 
@@ -282,9 +285,22 @@ final class X86Matmul {
         /// Length of the blocks of the inner dimension: equal blocks of whole groups whose rows have about [#BLOCK]
         /// bytes.
         private int blockK() {
+            if (fewRows()) {
+                return Math.max(k, 1);
+            }
             int unit = packed == null || packed.groupSize() == 0 ? 16 : packed.groupSize();
             int blocks = Math.ceilDiv(k * type.activationBytes(), BLOCK);
             return blocks <= 1 ? Math.max(k, 1) : Math.ceilDiv(Math.ceilDiv(k, blocks), unit) * unit;
+        }
+
+        /// Whether there are so few rows that packed panels are read as fast as they come from memory, from one end to
+        /// the other.
+        private boolean fewRows() {
+            return m <= type.rows() && (long) m * k * type.activationBytes() <= STREAM_BYTES;
+        }
+
+        private boolean streams() {
+            return packed != null && fewRows();
         }
 
         /// Multiplies some rows, whose first is `row`, with all columns.
@@ -362,13 +378,15 @@ final class X86Matmul {
                 // weights does so much with each line that the processor's own prefetching, which stops at the end of a
                 // page, comes too late; the others are fast enough without.
                 int lines = 4 * TileGenerator.VECTORS / (type.widens() ? type.weights() : 1);
-                prefetches = tiles > 1 ? Math.clamp(Math.ceilDiv(lines, largeTiles), 1, 4) : type.widens() ? lines : 0;
+                prefetches = tiles > 1
+                        ? Math.clamp(Math.ceilDiv(lines, largeTiles), 1, 4)
+                        : type.widens() && !streams() ? lines : 0;
                 largeTile = large(TileGenerator.VECTORS);
                 smallTile = smallTiles == 0 ? largeTile : small(TileGenerator.VECTORS);
             }
 
             private Kind kind() {
-                return ahead ? Kind.ROWS_AND_NEXT : Kind.ROWS;
+                return streams() ? Kind.STREAM : ahead ? Kind.ROWS_AND_NEXT : Kind.ROWS;
             }
 
             private Program large(int vectors) {

@@ -74,6 +74,7 @@ class AssemblerTest {
                 row("ret", "c3", a -> a.ret()),
                 row("cpuid", "0fa2", a -> a.cpuid()),
                 row("xgetbv", "0f01d0", a -> a.xgetbv()),
+                row("prefetchnta [rsi+512]", "0f188600020000", a -> a.prefetchnta(at(RSI, 512))),
                 row("prefetcht0 [rsi+512]", "0f188e00020000", a -> a.prefetcht0(at(RSI, 512))),
                 row("prefetchw [rsi+512]", "0f0d8e00020000", a -> a.prefetchw(at(RSI, 512))),
                 row("prefetcht0 [r8]", "410f1808", a -> a.prefetcht0(at(R8))),
