@@ -75,9 +75,24 @@ final class Finisher {
                 residual == null || inPlace ? Along.ABSENT : residual.along()));
     }
 
+    /// Tells a micro-kernel which places some rows will go to, if these are easy to tell.
+    ///
+    /// @param row first row of the output
+    /// @param rows how many
+    /// @param column first column of the output
+    void announce(int row, int rows, int column, Arguments tile) {
+        long stride = out.stride(row, rows);
+        if (dense && stride >= 0) {
+            tile.set(TileGenerator.OUT, out.address(row, column)).set(TileGenerator.OUT_STRIDE, stride);
+        }
+        if (dense && residual != null && residual.step == 1 && residual.stride(row, rows) >= 0) {
+            tile.set(TileGenerator.RESIDUAL, residual.address(row, column))
+                    .set(TileGenerator.RESIDUAL_STRIDE, residual.stride(row, rows));
+        }
+    }
+
     /// Lets a micro-kernel over patches finish and write some rows of a panel, if nothing but a bias and a residual is
-    /// to
-    /// be added and whole vectors are written.
+    /// to be added and whole vectors are written.
     ///
     /// @param row first row of the output
     /// @param rows how many

@@ -44,6 +44,12 @@ final class LayoutGenerator {
 
     private static final int MASK = 1; // mask register
 
+    /// Registers from which on elements are loaded.
+    private static final int FIRST_ELEMENTS = 20;
+
+    /// Vectors that are searched at a time, so that each result waits for every fourth one only.
+    private static final int CHAINS = 4;
+
     private final Assembler a = new Assembler();
 
     /// One program.
@@ -103,7 +109,7 @@ final class LayoutGenerator {
         a.bind(row);
         a.mov(RSI, R8);
         a.mov(RDX, R9);
-        forEachVector(from, x -> {
+        forEachVector(from, 1, (x, chain) -> {
             store(x, to);
             a.add(RDX, 16 * to.bytes());
         });
@@ -118,21 +124,37 @@ final class LayoutGenerator {
         a.mov(RDX, at(RDI, TO));
         a.mov(R11, at(RDI, TAIL));
         a.kmovw(MASK, R11);
-        Vec least = zmm(1);
-        Vec greatest = zmm(2);
-        Vec poison = zmm(3);
-        Vec zero = zmm(4);
-        for (Vec v : new Vec[] {least, greatest, poison, zero}) {
-            a.vpxord(v, v, v);
+        Vec zero = zmm(0);
+        for (int i = 0; i <= 3 * CHAINS; i++) {
+            a.vpxord(zmm(i), zmm(i), zmm(i));
         }
-        forEachVector(from, x -> {
-            a.vminps(least, x, least);
-            a.vmaxps(greatest, x, greatest);
-            a.vfmadd231ps(poison, x, zero); // 0 * x is 0 unless x is infinite or NaN
+        forEachVector(from, CHAINS, (x, chain) -> {
+            a.vminps(least(chain), x, least(chain));
+            a.vmaxps(greatest(chain), x, greatest(chain));
+            a.vfmadd231ps(poison(chain), x, zero); // 0 * x is 0 unless x is infinite or NaN
         });
-        fold(least, at(RDX), a::vminps);
-        fold(greatest, at(RDX, 16), a::vmaxps);
-        fold(poison, at(RDX, 32), a::vaddps);
+        for (int half = CHAINS / 2; half > 0; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                a.vminps(least(i), least(i), least(half + i));
+                a.vmaxps(greatest(i), greatest(i), greatest(half + i));
+                a.vaddps(poison(i), poison(i), poison(half + i));
+            }
+        }
+        fold(least(0), at(RDX), a::vminps);
+        fold(greatest(0), at(RDX, 16), a::vmaxps);
+        fold(poison(0), at(RDX, 32), a::vaddps);
+    }
+
+    private static Vec least(int chain) {
+        return zmm(1 + 3 * chain);
+    }
+
+    private static Vec greatest(int chain) {
+        return zmm(2 + 3 * chain);
+    }
+
+    private static Vec poison(int chain) {
+        return zmm(3 + 3 * chain);
     }
 
     private interface Combination {
@@ -141,7 +163,7 @@ final class LayoutGenerator {
 
     /// Combines the four quarters of a register and stores what becomes of them.
     private void fold(Vec v, Memory to, Combination combination) {
-        Vec other = zmm(5);
+        Vec other = zmm(3 * CHAINS + 1);
         a.vextractf64x4(other.as(256), v, 1);
         combination.of(v.as(256), v.as(256), other.as(256));
         a.vextractf128(other.as(128), v.as(256), 1);
@@ -150,40 +172,59 @@ final class LayoutGenerator {
     }
 
     private interface Body {
-        void accept(Vec x);
+        /// @param chain counts up to the number of vectors at a time
+        void accept(Vec x, int chain);
     }
 
-    /// A loop over the vectors of the row at `rsi`, which are in register 0, then the tail with zeros behind it.
-    private void forEachVector(DType from, Body body) {
+    /// A loop over the vectors of the row at `rsi`, some at a time, then one at a time, then the tail with zeros
+    /// behind it.
+    private void forEachVector(DType from, int atATime, Body body) {
+        Label several = new Label();
+        Label few = new Label();
         Label next = new Label();
         Label tail = new Label();
         Label end = new Label();
-        Vec x = zmm(0);
         a.mov(RCX, at(RDI, BLOCKS));
+        if (atATime > 1) {
+            a.sub(RCX, atATime);
+            a.j(Condition.L, few);
+            a.bind(several);
+            for (int i = 0; i < atATime; i++) {
+                Vec x = zmm(FIRST_ELEMENTS + i);
+                load(x, from, 16 * from.bytes() * i);
+                body.accept(x, i);
+            }
+            a.add(RSI, 16 * from.bytes() * atATime);
+            a.sub(RCX, atATime);
+            a.j(Condition.GE, several);
+            a.bind(few);
+            a.add(RCX, atATime);
+        }
+        Vec x = zmm(FIRST_ELEMENTS);
         a.test(RCX, RCX);
         a.j(Condition.E, tail);
         a.bind(next);
-        load(x, from);
-        body.accept(x);
+        load(x, from, 0);
+        body.accept(x, 0);
         a.add(RSI, 16 * from.bytes());
         a.dec(RCX);
         a.j(Condition.NE, next);
         a.bind(tail);
         a.test(R11, R11);
         a.j(Condition.E, end);
-        load(x.zeroed(MASK), from);
-        body.accept(x);
+        load(x.zeroed(MASK), from, 0);
+        body.accept(x, 0);
         a.bind(end);
     }
 
-    private void load(Vec to, DType type) {
+    private void load(Vec to, DType type, int bytes) {
         switch (type) {
-            case F32 -> a.vmovups(to, at(RSI));
+            case F32 -> a.vmovups(to, at(RSI, bytes));
             case BF16 -> {
-                a.vpmovzxwd(to, at(RSI));
+                a.vpmovzxwd(to, at(RSI, bytes));
                 a.vpslld(zmm(to.number()), zmm(to.number()), 16);
             }
-            case F16 -> a.vcvtph2ps(to, at(RSI));
+            case F16 -> a.vcvtph2ps(to, at(RSI, bytes));
             default -> throw new IllegalArgumentException("rows of " + type.label() + " cannot be converted");
         }
     }

@@ -4,6 +4,7 @@ import dev.palimpsest.kernels.x86.FinishGenerator.Finish;
 import dev.palimpsest.kernels.x86.LayoutGenerator.Layout;
 import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -12,6 +13,7 @@ import java.util.concurrent.ConcurrentHashMap;
 class MicroKernels {
     private final ExecutableMemory memory;
     private final Cpuid cpu;
+    private final LargePages pages = new LargePages();
     private final Arena arena = Arena.ofAuto();
     private final Map<Record, Program> programs = new ConcurrentHashMap<>();
 
@@ -25,6 +27,11 @@ class MicroKernels {
     /// Whether the processor has the instructions of a type.
     boolean supports(TileType type) {
         return cpu.has(type.flag());
+    }
+
+    /// Memory for what micro-kernels read again and again, see [LargePages#allocate].
+    MemorySegment allocate(long bytes, Arena arena) {
+        return pages.allocate(bytes, arena);
     }
 
     /// A micro-kernel; arguments are those of [TileGenerator].

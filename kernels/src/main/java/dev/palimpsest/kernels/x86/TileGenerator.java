@@ -21,6 +21,7 @@ import static dev.palimpsest.kernels.x86.Operand.Vec.zmm;
 import dev.palimpsest.kernels.x86.Assembler.Condition;
 import dev.palimpsest.kernels.x86.Operand.Memory;
 import dev.palimpsest.kernels.x86.Operand.Vec;
+import java.util.function.Consumer;
 
 /// Writes the micro-kernels of the matrix product: `sums (+)= rows * panel` for some tiles below each other.
 ///
@@ -66,12 +67,12 @@ final class TileGenerator {
     static final int SCALES_STRIDE = 80;
     /// How many times `UNITS` units follow each other, each with factors of their own.
     static final int GROUPS = 88;
-    /// Distance in bytes of what is needed next of every row; only for rows whose next block is fetched.
+    /// Distance in bytes of what is needed next of every row; only for rows that fetch it.
     static final int AHEAD = 80;
     /// Address of what is needed next, to be brought into the cache meanwhile. Patches leave the address there that
     /// they have come to.
     static final int NEXT = 72;
-    /// Number of stretches, at least 1; only for patches, as the following.
+    /// Number of stretches, at least 1; this and the next one for patches only.
     static final int STRETCHES = 80;
     /// Address of their offsets in bytes, 64 bits each: a row begins so far behind its address for each stretch.
     static final int OFFSETS = 88;
@@ -124,11 +125,13 @@ final class TileGenerator {
     enum Kind {
         /// A single stretch each.
         ROWS,
-        /// A single stretch each, whose next block, `AHEAD` bytes further on, is brought into the cache; not scaled.
+        /// A single stretch each; what lies `AHEAD` bytes further on is brought into the cache. Not scaled.
         ROWS_AND_NEXT,
         /// A single stretch each of so few rows that the panel comes from memory for them alone: it is fetched past
         /// the caches, from far enough ahead to cross into pages that the processor's own prefetching waits for.
         STREAM,
+        /// A single stretch each; the places of `OUT` and `RESIDUAL` are brought into the cache. Not scaled.
+        ROWS_AND_OUT,
         /// Stretches, each `UNITS` long, that lie apart; a panel has them behind each other. Not scaled.
         PATCHES
     }
@@ -174,6 +177,10 @@ final class TileGenerator {
             groups();
         } else {
             begin();
+            if (tile.kind == Kind.ROWS_AND_OUT) {
+                fetch(OUT, OUT_STRIDE, a::prefetchw);
+                fetch(RESIDUAL, RESIDUAL_STRIDE, a::prefetcht0);
+            }
             if (patches) {
                 stretches();
                 joinChains();
@@ -275,6 +282,22 @@ final class TileGenerator {
             a.add(R11, at(RDI, stride));
         }
         a.mov(at(RDI, address), R11);
+    }
+
+    /// Fetches what a tile touches of an array in the end, and moves on to the next tile's part.
+    private void fetch(int address, int stride, Consumer<Memory> prefetch) {
+        Label end = new Label();
+        a.mov(R11, at(RDI, address));
+        a.test(R11, R11);
+        a.j(Condition.E, end);
+        for (int i = 0; i < tile.rows; i++) {
+            for (int j = 0; j < tile.vectors; j++) {
+                prefetch.accept(at(R11, j * 64));
+            }
+            a.add(R11, at(RDI, stride));
+        }
+        a.mov(at(RDI, address), R11);
+        a.bind(end);
     }
 
     private void formAddresses() {

@@ -15,7 +15,11 @@ import dev.palimpsest.kernels.x86.TileGenerator.Kind;
 import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
@@ -34,7 +38,7 @@ import org.jspecify.annotations.Nullable;
 /// neither on the number of threads nor on how the work was cut.
 final class X86Matmul {
     /// Bytes of panels that are packed at once, and of rows that are converted at once.
-    private static final long SHARED = 8L << 20;
+    private static final long SHARED = 12L << 20;
 
     /// Bytes of a row in a block of the inner dimension.
     private static final int BLOCK = 5 * 1024;
@@ -53,6 +57,12 @@ final class X86Matmul {
 
     /// Tasks for each thread, so that threads which start late or run slowly do not hold up the others.
     private static final int TASKS = 6;
+
+    /// A task has at most what is left over this and the number of threads.
+    private static final int END = 3;
+
+    /// Panels to which tasks are cut down in the end: their rows come to the caches for these alone.
+    private static final int FEWEST_PANELS = 4;
 
     /// Multiplications below which a product runs on the calling thread alone.
     private static final double SERIAL = 256 * 1024;
@@ -86,7 +96,7 @@ final class X86Matmul {
         TileType type = type(arithmetic, b.dtype());
         int k = b.dim(0);
         int n = b.dim(1);
-        MemorySegment memory = arena.allocate(Math.max(1, Panels.bytes(type, n, k)), 64);
+        MemorySegment memory = kernels.allocate(Math.max(1, Panels.bytes(type, n, k)), arena);
         Panels panels = new Panels(type, memory, 0, n, k);
         Quantized quantized = null;
         if (type == TileType.F32_I8 || type == TileType.U8_I8) {
@@ -236,7 +246,10 @@ final class X86Matmul {
                     return;
                 }
                 long rowBytes = Activations.bytes(1, k, type);
-                int atOnce = Math.clamp(SHARED / rowBytes, Math.min(m, GROUP_TILES * type.rows()), m);
+                int most = Math.clamp(SHARED / rowBytes, Math.min(m, GROUP_TILES * type.rows()), m);
+                // about the same number each time: a few rows left over would need all the weights once more
+                int even = Math.ceilDiv(m, Math.ceilDiv(m, most));
+                int atOnce = Math.min(m, Math.ceilDiv(even, type.rows()) * type.rows());
                 MemorySegment memory = workspace.memory(Workspace.Use.ROWS, Activations.bytes(atOnce, k, type));
                 for (int row = 0; row < m; row += atOnce) {
                     int rows = Math.min(atOnce, m - row);
@@ -329,21 +342,43 @@ final class X86Matmul {
             int wanted = parallel.threads() == 1 ? 1 : Math.ceilDiv(TASKS * parallel.threads(), groups);
             int most = blockK >= k ? count : TASK_PANELS;
             int parts = Math.clamp(Math.max(wanted, Math.ceilDiv(count, most)), 1, count);
-            forEach((double) rows * k * panels.columns(), groups * parts, task -> {
-                int part = task / groups;
-                int group = task % groups;
-                int from = (int) ((long) count * part / parts);
-                int to = (int) ((long) count * (part + 1) / parts);
-                int fromTile = tiles * group / groups;
-                int toTile = tiles * (group + 1) / groups;
+            List<Piece> pieces = pieces(groups, count, parts);
+            forEach((double) rows * k * panels.columns(), pieces.size(), i -> {
+                Piece piece = pieces.get(i);
+                int fromTile = tiles * piece.group / groups;
+                int toTile = tiles * (piece.group + 1) / groups;
                 int fromRow = (int) ((long) rows * fromTile / tiles);
                 int toRow = (int) ((long) rows * toTile / tiles);
                 try (Workspace workspace = workspaces.take()) {
                     new Task(left, firstRow, firstRow + fromRow, toRow - fromRow, toTile - fromTile, panels, finisher)
-                            .run(from, to, workspace);
+                            .run(piece.from, piece.to, workspace);
                 }
             });
         }
+
+        /// Cuts the product of all groups of rows with all panels into tasks, each a group and a part of the panels.
+        /// The last ones are smaller and smaller, so that the threads come to an end at about the same time.
+        private List<Piece> pieces(int groups, int count, int parts) {
+            int threads = parallel.threads();
+            List<Piece> pieces = new ArrayList<>();
+            long left = (long) groups * count;
+            for (int part = 0; part < parts; part++) {
+                int from = (int) ((long) count * part / parts);
+                int length = (int) ((long) count * (part + 1) / parts) - from;
+                for (int group = 0; group < groups; group++) {
+                    long most = threads == 1 ? length : Math.max(left / END / threads, FEWEST_PANELS);
+                    int cuts = (int) Math.ceilDiv(length, most);
+                    for (int i = 0; i < cuts; i++) {
+                        pieces.add(new Piece(group, from + length * i / cuts, from + length * (i + 1) / cuts));
+                    }
+                    left -= length;
+                }
+            }
+            return pieces;
+        }
+
+        /// What a task multiplies: a group of rows, and the panels from one up to another.
+        private record Piece(int group, int from, int to) {}
 
         /// A group of rows times some panels.
         private final class Task {
@@ -355,11 +390,11 @@ final class X86Matmul {
             private final int largeTiles;
             private final int smallTiles;
             private final int prefetches;
-            private final Program largeTile; // for whole panels
-            private final Program smallTile;
-            private boolean ahead;
             private final Panels panels;
             private final Finisher finisher;
+            private final Map<Kind, @Nullable Program[]> programs = new EnumMap<>(Kind.class);
+            private int firstPanel;
+            private int lastPanel;
 
             /// @param firstRow row of the output that `left` begins with
             /// @param row row of the output to begin with
@@ -381,44 +416,65 @@ final class X86Matmul {
                 prefetches = tiles > 1
                         ? Math.clamp(Math.ceilDiv(lines, largeTiles), 1, 4)
                         : type.widens() && !streams() ? lines : 0;
-                largeTile = large(TileGenerator.VECTORS);
-                smallTile = smallTiles == 0 ? largeTile : small(TileGenerator.VECTORS);
             }
 
-            private Kind kind() {
-                return streams() ? Kind.STREAM : ahead ? Kind.ROWS_AND_NEXT : Kind.ROWS;
-            }
-
-            private Program large(int vectors) {
-                return kernels.tile(new Tile(type, tileRows, vectors, groupScales() != null, prefetches, kind()));
-            }
-
-            private Program small(int vectors) {
-                return kernels.tile(new Tile(type, tileRows - 1, vectors, groupScales() != null, 0, kind()));
+            private Program program(Kind kind, int tileRows, int vectors) {
+                @Nullable
+                Program[] known = programs.computeIfAbsent(kind, key -> new Program[2 * TileGenerator.VECTORS]);
+                int at = 2 * (vectors - 1) + this.tileRows - tileRows;
+                Program program = known[at];
+                if (program == null) {
+                    int lines = tileRows == this.tileRows ? prefetches : 0;
+                    program = kernels.tile(new Tile(type, tileRows, vectors, groupScales() != null, lines, kind));
+                    known[at] = program;
+                }
+                return program;
             }
 
             void run(int from, int to, Workspace workspace) {
+                firstPanel = from;
+                lastPanel = to - 1;
                 boolean single = blockK >= k;
                 long sumBytes = (long) rows * TileGenerator.COLUMNS * 4;
                 MemorySegment sums = workspace.memory(Workspace.Use.SUMS, sumBytes * (single ? 1 : to - from));
-                Arguments tile = Arguments.of(workspace, 0)
-                        .set(TileGenerator.ROW_STRIDE, left.stride())
-                        .set(TileGenerator.AHEAD, (long) blockK * type.activationBytes());
+                Arguments tile = Arguments.of(workspace, 0).set(TileGenerator.ROW_STRIDE, left.stride());
                 Arguments finish = Arguments.of(workspace, 1);
                 for (int fromK = 0; fromK < k || fromK == 0; fromK += blockK) {
                     int length = Math.min(blockK, k - fromK);
                     boolean last = fromK + length >= k;
                     for (int panel = from; panel < to; panel++) {
-                        // while the last panel is used, the rows' next block is on its way
-                        ahead = !last && panel == to - 1 && groupScales() == null;
+                        int column = panels.firstColumn() + panel * TileGenerator.COLUMNS;
                         MemorySegment at = single ? sums : sums.asSlice((panel - from) * sumBytes, sumBytes);
-                        multiplyBlock(panel, to - 1, fromK, length, at.address(), tile);
+                        Kind kind = kind(panel, fromK == 0, last);
+                        if (kind == Kind.ROWS_AND_NEXT) {
+                            boolean tiles = fromK == 0 && panel == from && largeTiles + smallTiles > 1;
+                            tile.set(TileGenerator.AHEAD, tiles ? tileRows * left.stride() : blockBytes());
+                        } else if (kind == Kind.ROWS_AND_OUT) {
+                            tile.set(TileGenerator.OUT, 0).set(TileGenerator.RESIDUAL, 0);
+                            finisher.announce(row, rows, column, tile);
+                        }
+                        multiplyBlock(kind, panel, fromK, length, at.address(), tile);
                         if (last) {
-                            int column = panels.firstColumn() + panel * TileGenerator.COLUMNS;
                             finisher.write(at, row, rows, column, panels.columnsOf(panel), left, firstRow, finish);
                         }
                     }
                 }
+            }
+
+            private long blockBytes() {
+                return (long) blockK * type.activationBytes();
+            }
+
+            /// What else is fetched: with the first panel the rows of the next tile, with the last panel the rows'
+            /// next block, in the last block the places where the results go.
+            private Kind kind(int panel, boolean first, boolean last) {
+                boolean alone = largeTiles + smallTiles == 1;
+                if (groupScales() != null || streams()) {
+                    return streams() ? Kind.STREAM : Kind.ROWS;
+                } else if ((first && panel == firstPanel && !alone) || (!last && panel == lastPanel)) {
+                    return Kind.ROWS_AND_NEXT;
+                }
+                return last && !alone ? Kind.ROWS_AND_OUT : Kind.ROWS;
             }
 
             /// Units to be multiplied as a whole: activations that are not widened end with zeros.
@@ -427,10 +483,10 @@ final class X86Matmul {
             }
 
             /// One block of the inner dimension of all tiles.
-            private void multiplyBlock(int panel, int last, int fromK, int length, long sums, Arguments tile) {
+            private void multiplyBlock(Kind kind, int panel, int fromK, int length, long sums, Arguments tile) {
                 Quantized scales = groupScales();
                 if (scales == null) {
-                    multiply(panel, last, fromK, length, sums, tile);
+                    multiply(kind, panel, fromK, length, sums, tile);
                     return;
                 }
                 int group = scales.groupSize();
@@ -438,12 +494,12 @@ final class X86Matmul {
                 int whole = length / group;
                 if (whole > 0) {
                     setScales(scales, panel, fromK / group, tile.set(TileGenerator.GROUPS, whole));
-                    multiply(panel, last, fromK, group, sums, tile);
+                    multiply(kind, panel, fromK, group, sums, tile);
                 }
                 if (whole * group < length || length == 0) {
                     int rest = fromK + whole * group;
                     setScales(scales, panel, rest / group, tile.set(TileGenerator.GROUPS, 1));
-                    multiply(panel, last, rest, length - whole * group, sums, tile);
+                    multiply(kind, panel, rest, length - whole * group, sums, tile);
                 }
             }
 
@@ -455,28 +511,39 @@ final class X86Matmul {
             /// The part of the inner dimension from `fromK` on.
             ///
             /// @param length of the part, or of each of several groups
-            private void multiply(int panel, int last, int fromK, int length, long sums, Arguments tile) {
+            private void multiply(Kind kind, int panel, int fromK, int length, long sums, Arguments tile) {
                 int vectors = panels.vectorsOf(panel);
                 tile.set(TileGenerator.ADD, fromK == 0 ? 0 : 1)
                         .set(TileGenerator.UNITS, wholeUnits(length))
                         .set(TileGenerator.TAIL, type.widens() ? length % type.weights() : 0);
                 long rowsAt = left.address() + (row - firstRow) * left.stride() + (long) fromK * type.activationBytes();
                 long unit = (long) fromK / type.weights();
-                boolean alone = largeTiles + smallTiles == 1;
-                long next = alone ? panels.address(panel) + AHEAD : panels.address(Math.min(panel + 1, last));
                 tile.set(TileGenerator.PANEL, panels.address(panel) + unit * vectors * 64)
-                        .set(TileGenerator.NEXT, next + unit * vectors * 64)
+                        .set(TileGenerator.NEXT, next(panel, fromK, length))
                         .set(TileGenerator.ROWS, rowsAt)
                         .set(TileGenerator.SUMS, sums)
                         .set(TileGenerator.TILES, largeTiles)
-                        .run(vectors == TileGenerator.VECTORS && !ahead ? largeTile : large(vectors));
+                        .run(program(kind, tileRows, vectors));
                 if (smallTiles > 0) {
                     int done = largeTiles * tileRows;
                     tile.set(TileGenerator.ROWS, rowsAt + done * left.stride())
                             .set(TileGenerator.SUMS, sums + (long) done * vectors * 64)
                             .set(TileGenerator.TILES, smallTiles)
-                            .run(vectors == TileGenerator.VECTORS && !ahead ? smallTile : small(vectors));
+                            .run(program(kind, tileRows - 1, vectors));
                 }
+            }
+
+            /// Where the panel goes on that is fetched meanwhile: the next one, then the first one's next block, in
+            /// the end the first one again, with which the next task likely begins.
+            private long next(int panel, int fromK, int length) {
+                int rowBytes = 64 * TileGenerator.VECTORS;
+                if (largeTiles + smallTiles == 1) {
+                    return panels.address(panel) + AHEAD + (long) fromK / type.weights() * rowBytes;
+                } else if (panel < lastPanel) {
+                    return panels.address(panel + 1) + (long) fromK / type.weights() * rowBytes;
+                }
+                int end = fromK + length;
+                return panels.address(firstPanel) + (end < k ? (long) end / type.weights() * rowBytes : 0);
             }
         }
     }

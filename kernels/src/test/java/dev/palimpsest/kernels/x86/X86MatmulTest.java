@@ -123,19 +123,38 @@ class X86MatmulTest {
     }
 
     @Test
+    void tasksThatBecomeSmallerTowardsTheEndMakeNoDifference() {
+        NdArray a = array(DType.F32, 200, 1500);
+        NdArray b = array(DType.F32, 1300, 1500).transpose(0, 1); // 41 panels, the last with 20 columns
+        for (Arithmetic arithmetic : Arithmetic.values()) {
+            NdArray expected = array(DType.F32, 200, 1300);
+            for (int threads : new int[] {1, 2, 5}) {
+                try (Parallel parallel = new Parallel(threads)) {
+                    Kernels kernels = new X86Kernels(parallel);
+                    NdArray out = threads == 1 ? expected : array(DType.F32, 200, 1300);
+                    kernels.matmul(a, kernels.pack(b, arithmetic, 0, arena), out, Epilogue.NONE);
+                    assertThat(bits(out))
+                            .as("%s on %d threads", arithmetic, threads)
+                            .isEqualTo(bits(expected));
+                }
+            }
+        }
+    }
+
+    @Test
     void leftSidesOfAnyLayoutAreConvertedInPortions() {
         try (Parallel two = new Parallel(2)) {
             Kernels kernels = new X86Kernels(two);
-            int k = 5000; // 8 MiB hold 419 rows of f32
+            int k = 5000; // 12 MiB hold 629 rows of f32
             NdArray b = array(DType.BF16, 40, k).transpose(0, 1);
             for (NdArray a : new NdArray[] {
-                array(DType.F32, k, 500).transpose(0, 1),
-                array(DType.F16, 500, k),
-                array(DType.F32, 500, 2 * k).every(1, 0, 2)
+                array(DType.F32, k, 700).transpose(0, 1),
+                array(DType.F16, 700, k),
+                array(DType.F32, 700, 2 * k).every(1, 0, 2)
             }) {
-                NdArray expected = array(DType.F32, 500, 40);
+                NdArray expected = array(DType.F32, 700, 40);
                 reference.matmul(a, b, expected, Epilogue.NONE);
-                NdArray out = array(DType.F32, 500, 40);
+                NdArray out = array(DType.F32, 700, 40);
                 kernels.matmul(a, b, out, Epilogue.NONE);
                 assertClose(out, expected, tolerance(k));
                 PackedMatrix packed = kernels.pack(b, Arithmetic.F32, 0, arena);
