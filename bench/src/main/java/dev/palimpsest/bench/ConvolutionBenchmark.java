@@ -1,10 +1,13 @@
 package dev.palimpsest.bench;
 
 import dev.palimpsest.bench.Shapes.Conv;
+import dev.palimpsest.kernels.Arithmetic;
+import dev.palimpsest.kernels.Convolution;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Epilogue;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.PackedFilter;
 import dev.palimpsest.kernels.Shape;
 import java.lang.foreign.Arena;
 import java.util.concurrent.TimeUnit;
@@ -22,6 +25,20 @@ public class ConvolutionBenchmark extends KernelBenchmark {
     @Param({"true", "false"})
     public boolean channelsLast;
 
+    /// How weights are given and products computed.
+    public enum Weights {
+        /// Weights of f32 as they lie in a checkpoint.
+        F32,
+        /// Packed, f32.
+        PACKED_F32,
+        /// Packed, bf16 arithmetic.
+        PACKED_BF16_ARITHMETIC
+    }
+
+    /// Weights.
+    @Param
+    public Weights weights;
+
     /// Geometry and extents.
     @Param
     public Conv layer;
@@ -33,7 +50,13 @@ public class ConvolutionBenchmark extends KernelBenchmark {
         NdArray out = picture(inputs, layer.output());
         Epilogue epilogue =
                 Epilogue.bias(inputs.random(DType.F32, layer.weight().dim(0)));
-        return () -> provider.convolution(layer.geometry(), input, weight, out, epilogue);
+        if (weights == Weights.F32) {
+            return () -> provider.convolution(layer.geometry(), input, weight, out, epilogue);
+        }
+        Arithmetic arithmetic = weights == Weights.PACKED_F32 ? Arithmetic.F32 : Arithmetic.BF16;
+        PackedFilter packed = provider.packFilter(weight, arithmetic, arena);
+        Convolution op = layer.geometry().in(arithmetic);
+        return () -> provider.convolution(op, input, packed, out, epilogue);
     }
 
     private NdArray picture(Inputs inputs, Shape shape) {

@@ -59,10 +59,18 @@ public class ElementwiseBenchmark extends KernelBenchmark {
         SUM_ROWS,
         /// Sums down columns.
         SUM_COLUMNS,
-        /// 150 rows of an embedding table in bf16.
+        /// Rows of an embedding table in bf16 for a text.
         GATHER_BF16,
+        /// Gradients of such rows back into the table.
+        SCATTER_ADD,
+        /// The probabilities of the tokens of a mask.
+        WHERE,
         /// A picture of three channels to half its size, with antialiasing.
         RESIZE_BICUBIC,
+        /// Infinity's code map to a smaller scale.
+        RESIZE_AREA,
+        /// Infinity's code map to the last scale.
+        RESIZE_LINEAR,
         /// A feature map, channels innermost, to twice its size.
         UPSAMPLE_NEAREST;
 
@@ -96,8 +104,8 @@ public class ElementwiseBenchmark extends KernelBenchmark {
                     yield k -> k.copy(picture, last);
                 }
                 case HEADS_FIRST -> {
-                    NdArray heads = inputs.random(F32, ROWS, 20, 128).permute(1, 0, 2);
-                    NdArray first = inputs.random(F32, 20, ROWS, 128);
+                    NdArray heads = inputs.random(F32, ROWS, HEADS, HEAD).permute(1, 0, 2);
+                    NdArray first = inputs.random(F32, HEADS, ROWS, HEAD);
                     yield k -> k.copy(heads, first);
                 }
                 case ROPE -> rope(RopeLayout.INTERLEAVED, inputs);
@@ -111,11 +119,27 @@ public class ElementwiseBenchmark extends KernelBenchmark {
                     yield k -> k.reduce(Reduction.SUM, x, sums);
                 }
                 case GATHER_BF16 -> gather(inputs);
-                case RESIZE_BICUBIC -> {
-                    NdArray picture = inputs.random(F32, 1, 3, 512, 512);
-                    NdArray half = inputs.random(F32, 1, 3, 256, 256);
-                    yield k -> k.interpolate(Interpolation.BICUBIC_ANTIALIAS, picture, half);
+                case SCATTER_ADD -> scatter(inputs);
+                case WHERE -> {
+                    NdArray mask = inputs.zeros(DType.BOOL, ROWS, WIDTH);
+                    NdArray other = inputs.random(F32, ROWS, WIDTH);
+                    yield k -> k.where(mask, x, other, out);
                 }
+                case RESIZE_BICUBIC ->
+                    resized(
+                            Interpolation.BICUBIC_ANTIALIAS,
+                            inputs.random(F32, 1, 3, 512, 512),
+                            inputs.random(F32, 1, 3, 256, 256));
+                case RESIZE_AREA ->
+                    resized(
+                            Interpolation.AREA,
+                            inputs.random(F32, 1, 32, 1, 64, 64),
+                            inputs.random(F32, 1, 32, 1, 48, 48));
+                case RESIZE_LINEAR ->
+                    resized(
+                            Interpolation.LINEAR,
+                            inputs.random(F32, 1, 32, 1, 32, 32),
+                            inputs.random(F32, 1, 32, 1, 64, 64));
                 case UPSAMPLE_NEAREST -> {
                     NdArray map = inputs.random(F32, 1, 32, 32, 256).permute(0, 3, 1, 2);
                     NdArray twice = inputs.random(F32, 1, 64, 64, 256).permute(0, 3, 1, 2);
@@ -129,26 +153,47 @@ public class ElementwiseBenchmark extends KernelBenchmark {
         }
 
         private static Consumer<Kernels> rope(RopeLayout layout, Inputs inputs) {
-            NdArray x = inputs.random(F32, ROWS, 20, 128);
-            NdArray cos = inputs.random(F32, ROWS, 64);
-            NdArray sin = inputs.random(F32, ROWS, 64);
-            NdArray out = inputs.random(F32, ROWS, 20, 128);
+            NdArray x = inputs.random(F32, ROWS, HEADS, HEAD);
+            NdArray cos = inputs.random(F32, ROWS, HEAD / 2);
+            NdArray sin = inputs.random(F32, ROWS, HEAD / 2);
+            NdArray out = inputs.random(F32, ROWS, HEADS, HEAD);
             return k -> k.rope(layout, x, cos, sin, out);
         }
 
         private static Consumer<Kernels> gather(Inputs inputs) {
-            NdArray table = inputs.random(BF16, 1000, 5120);
-            NdArray indices = inputs.zeros(DType.I64, 150);
-            for (int i = 0; i < 150; i++) {
-                indices.set(i * 7919 % 1000, i);
-            }
-            NdArray out = inputs.random(F32, 150, 5120);
+            NdArray table = inputs.random(BF16, VOCABULARY, TEXT_WIDTH);
+            NdArray indices = tokens(inputs);
+            NdArray out = inputs.random(F32, TEXT, TEXT_WIDTH);
             return k -> k.gather(table, indices, out);
+        }
+
+        private static Consumer<Kernels> scatter(Inputs inputs) {
+            NdArray rows = inputs.random(F32, TEXT, TEXT_WIDTH);
+            NdArray indices = tokens(inputs);
+            NdArray table = inputs.zeros(F32, VOCABULARY, TEXT_WIDTH);
+            return k -> k.scatterAdd(rows, indices, table);
+        }
+
+        private static NdArray tokens(Inputs inputs) {
+            NdArray indices = inputs.zeros(DType.I64, TEXT);
+            for (int i = 0; i < TEXT; i++) {
+                indices.set(i * 7919 % VOCABULARY, i);
+            }
+            return indices;
+        }
+
+        private static Consumer<Kernels> resized(Interpolation mode, NdArray from, NdArray to) {
+            return k -> k.interpolate(mode, from, to);
         }
     }
 
-    private static final int ROWS = 512;
-    private static final int WIDTH = 2560;
+    private static final int VOCABULARY = 1000;
+    private static final int ROWS = Shapes.Rows.VINCIE.rows();
+    private static final int WIDTH = Shapes.Rows.VINCIE.width();
+    private static final int TEXT = Shapes.Rows.QWEN.rows();
+    private static final int TEXT_WIDTH = Shapes.Rows.QWEN.width();
+    private static final int HEADS = Shapes.Heads.VINCIE_256.heads();
+    private static final int HEAD = Shapes.Heads.VINCIE_256.width();
 
     /// Which operation.
     @Param

@@ -2,6 +2,8 @@ package dev.palimpsest.bench;
 
 import static dev.palimpsest.kernels.DType.F32;
 
+import dev.palimpsest.bench.Shapes.Conv;
+import dev.palimpsest.bench.Shapes.Rows;
 import dev.palimpsest.kernels.Activation;
 import dev.palimpsest.kernels.Affine;
 import dev.palimpsest.kernels.Kernels;
@@ -16,14 +18,16 @@ public class NormBenchmark extends KernelBenchmark {
 
     /// Normalisations by where they occur.
     public enum Site {
-        /// VINCIE's transformer: two frames of 1024 tokens, width 2560, factor and term from the time.
+        /// VINCIE's transformer, factor and term from the time.
         RMS_ADAPTIVE,
-        /// The same with the mean taken away, as in Infinity's transformer.
+        /// Infinity's transformer, the mean taken away, factor and term from the prompt.
         LAYER_ADAPTIVE,
-        /// Queries or keys of VINCIE's transformer: 20 heads of 128 for each token.
+        /// Queries or keys of VINCIE's transformer, head by head.
         RMS_HEADS,
-        /// VINCIE's text encoder: 150 tokens of width 5120.
+        /// VINCIE's text encoder.
         RMS_TEXT,
+        /// Infinity's text encoder.
+        RMS_T5,
         /// An autoencoder at full resolution, channels innermost, with SiLU.
         GROUP_128,
         /// An autoencoder at an eighth of the resolution, channels innermost.
@@ -34,34 +38,44 @@ public class NormBenchmark extends KernelBenchmark {
         private Consumer<Kernels> prepare(Inputs inputs) {
             return switch (this) {
                 case RMS_ADAPTIVE -> {
-                    Affine affine = Affine.adaptive(inputs.random(F32, 1, 2560), inputs.random(F32, 1, 2560));
-                    NdArray x = inputs.random(F32, 2048, 2560);
-                    NdArray out = inputs.random(F32, 2048, 2560);
+                    Affine affine = adaptive(inputs, Rows.VINCIE_512);
+                    NdArray x = rows(inputs, Rows.VINCIE_512);
+                    NdArray out = rows(inputs, Rows.VINCIE_512);
                     yield k -> k.rmsNorm(x, EPS, affine, out);
                 }
                 case LAYER_ADAPTIVE -> {
-                    Affine affine = Affine.adaptive(inputs.random(F32, 1, 2560), inputs.random(F32, 1, 2560));
-                    NdArray x = inputs.random(F32, 2048, 2560);
-                    NdArray out = inputs.random(F32, 2048, 2560);
+                    Affine affine = adaptive(inputs, Rows.INFINITY);
+                    NdArray x = rows(inputs, Rows.INFINITY);
+                    NdArray out = rows(inputs, Rows.INFINITY);
                     yield k -> k.layerNorm(x, EPS, affine, out);
                 }
-                case RMS_HEADS -> rms(inputs, 2048 * 20, 128);
-                case RMS_TEXT -> rms(inputs, 150, 5120);
-                case GROUP_128 -> group(inputs, 128, 256, true, Activation.SILU);
-                case GROUP_512 -> group(inputs, 512, 32, true, Activation.NONE);
-                case GROUP_128_CHANNELS_FIRST -> group(inputs, 128, 256, false, Activation.SILU);
+                case RMS_HEADS -> rms(inputs, Rows.VINCIE_512_HEADS);
+                case RMS_TEXT -> rms(inputs, Rows.QWEN);
+                case RMS_T5 -> rms(inputs, Rows.T5);
+                case GROUP_128 -> group(inputs, Conv.BLOCK_128, true, Activation.SILU);
+                case GROUP_512 -> group(inputs, Conv.BLOCK_512_SMALL, true, Activation.NONE);
+                case GROUP_128_CHANNELS_FIRST -> group(inputs, Conv.BLOCK_128, false, Activation.SILU);
             };
         }
 
-        private static Consumer<Kernels> rms(Inputs inputs, int rows, int width) {
-            Affine affine = Affine.learned(inputs.random(F32, width), null);
-            NdArray x = inputs.random(F32, rows, width);
-            NdArray out = inputs.random(F32, rows, width);
+        private static NdArray rows(Inputs inputs, Rows shape) {
+            return inputs.random(F32, shape.rows(), shape.width());
+        }
+
+        private static Affine adaptive(Inputs inputs, Rows shape) {
+            return Affine.adaptive(inputs.random(F32, 1, shape.width()), inputs.random(F32, 1, shape.width()));
+        }
+
+        private static Consumer<Kernels> rms(Inputs inputs, Rows shape) {
+            Affine affine = Affine.learned(inputs.random(F32, shape.width()), null);
+            NdArray x = rows(inputs, shape);
+            NdArray out = rows(inputs, shape);
             return k -> k.rmsNorm(x, EPS, affine, out);
         }
 
-        private static Consumer<Kernels> group(
-                Inputs inputs, int channels, int size, boolean last, Activation activation) {
+        private static Consumer<Kernels> group(Inputs inputs, Conv layer, boolean last, Activation activation) {
+            int channels = layer.input().dim(1);
+            int size = layer.input().dim(3);
             NdArray weight = inputs.random(F32, channels);
             NdArray bias = inputs.random(F32, channels);
             NdArray x = picture(inputs, channels, size, last);

@@ -90,7 +90,7 @@ public final class Shapes {
         }
     }
 
-    /// Convolutions of the autoencoders, for a picture of 256 pixels.
+    /// Convolutions of the autoencoders, for a picture of 256 pixels unless another size is named.
     @SuppressWarnings("ImmutableEnumChecker") // nobody changes a record or a shape
     public enum Conv {
         /// First layer of an encoder.
@@ -107,6 +107,12 @@ public final class Shapes {
         BLOCK_512_SMALL(Geometry.SAME, Shape.of(1, 512, 1, 32, 32), Shape.of(512, 512, 1, 3, 3)),
         /// A residual block of the causal video autoencoder.
         CAUSAL_512(Geometry.CAUSAL, Shape.of(1, 512, 2, 32, 32), Shape.of(512, 512, 3, 3, 3)),
+        /// The first one at half the resolution in the causal video decoder.
+        CAUSAL_512_TO_256(Geometry.CAUSAL, Shape.of(1, 512, 2, 64, 64), Shape.of(256, 512, 3, 3, 3)),
+        /// A step down in time, rows and columns of the causal video encoder.
+        CAUSAL_DOWN_256(Geometry.CAUSAL_DOWN, Shape.of(1, 256, 5, 128, 128), Shape.of(256, 256, 3, 3, 3)),
+        /// A residual block at the full resolution of a picture of 1024 pixels.
+        BLOCK_128_1024(Geometry.SAME, Shape.of(1, 128, 1, 1024, 1024), Shape.of(128, 128, 1, 3, 3)),
         /// A step down in resolution.
         DOWN_128(Geometry.DOWN, Shape.of(1, 128, 1, 256, 256), Shape.of(128, 128, 1, 3, 3)),
         /// A shortcut between different numbers of channels.
@@ -120,6 +126,7 @@ public final class Shapes {
             static final Convolution SAME = Convolution.planar(1, 1);
             static final Convolution POINT = Convolution.planar(1, 0);
             static final Convolution DOWN = new Convolution(1, 2, 2, 0, 0, 0, 1, 0, 1, false);
+            static final Convolution CAUSAL_DOWN = new Convolution(2, 2, 2, 2, 0, 0, 1, 0, 1, true);
             static final Convolution CAUSAL = new Convolution(1, 1, 1, 2, 0, 1, 1, 1, 1, true);
         }
 
@@ -170,10 +177,17 @@ public final class Shapes {
         VINCIE_4096(KeyRanges.full(4096, 4096), 20, 128),
         /// Three frames that see the frames before them.
         VINCIE_BLOCK_CAUSAL(KeyRanges.blockCausal(new int[][] {{1024, 1024, 1024}}), 20, 128),
+        /// Two samples of different lengths behind each other, with and without the prompt.
+        VINCIE_SAMPLES(KeyRanges.packed(new int[] {662, 514}, new int[] {662, 514}), 20, 128),
         /// Two frames of 256 pixels and a prompt.
         VINCIE_256(KeyRanges.full(662, 662), 20, 128),
         /// All scales of Infinity's 256 pixels at once, as training sees them.
         INFINITY_TRAINING(KeyRanges.blockCausal(new int[][] {{1, 4, 16, 36, 64, 144, 256}}), 16, 128),
+        /// All scales of Infinity's 1024 pixels at once.
+        INFINITY_1024_TRAINING(
+                KeyRanges.blockCausal(new int[][] {{1, 4, 16, 36, 64, 144, 256, 400, 576, 1024, 1600, 2304, 4096}}),
+                16,
+                128),
         /// A middle scale of Infinity: its queries, and the keys of all scales so far.
         INFINITY_SCALE(KeyRanges.full(256, 521), 16, 128),
         /// Infinity's cross-attention to a prompt.
@@ -212,11 +226,16 @@ public final class Shapes {
 
         /// Billions of floating-point operations over the visible pairs of query and key.
         public double gflop() {
+            return 4e-9 * pairs() * heads * width;
+        }
+
+        /// Number of visible pairs of query and key.
+        public long pairs() {
             long pairs = 0;
             for (int i = 0; i < visible.queries(); i++) {
                 pairs += visible.to(i) - visible.from(i);
             }
-            return 4e-9 * pairs * heads * width;
+            return pairs;
         }
     }
 
@@ -226,16 +245,22 @@ public final class Shapes {
         SMALL(32, 2048),
         /// Hidden states of VINCIE, two frames of 256 pixels.
         VINCIE(512, 2560),
+        /// The same for two frames of 512 pixels.
+        VINCIE_512(2048, 2560),
         /// Inside VINCIE's feed-forward part.
         VINCIE_MLP(512, 6912),
         /// The heads of VINCIE's queries.
         VINCIE_HEADS(512 * 20, 128),
+        /// The same for two frames of 512 pixels.
+        VINCIE_512_HEADS(2048 * 20, 128),
         /// Hidden states of Infinity at the last scale of 512 pixels.
         INFINITY(1024, 2048),
         /// Inside Infinity's feed-forward part.
         INFINITY_MLP(1024, 8192),
         /// Hidden states of Qwen's longest text.
         QWEN(150, 5120),
+        /// Hidden states of T5 for a prompt.
+        T5(64, 2048),
         /// Scores of one head over 1024 tokens.
         SCORES(1024, 1024),
         /// Scores over a short prompt.

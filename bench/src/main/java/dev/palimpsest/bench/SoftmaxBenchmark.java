@@ -2,6 +2,7 @@ package dev.palimpsest.bench;
 
 import static dev.palimpsest.kernels.DType.F32;
 
+import dev.palimpsest.bench.Shapes.Rows;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
@@ -26,20 +27,20 @@ public class SoftmaxBenchmark extends KernelBenchmark {
 
         private Consumer<Kernels> prepare(Inputs inputs) {
             return switch (this) {
-                case ATTENTION -> softmax(inputs, 1024, 1024);
-                case PROMPT -> softmax(inputs, 16_384, 64);
-                case VOCABULARY -> softmax(inputs, 8, 151_936);
+                case ATTENTION -> softmax(inputs, Rows.SCORES);
+                case PROMPT -> softmax(inputs, Rows.PROMPT_SCORES);
+                case VOCABULARY -> softmax(inputs, Rows.VOCABULARY);
                 case ARGMAX -> {
-                    NdArray x = inputs.random(F32, 8, 151_936);
-                    NdArray out = inputs.zeros(DType.I64, 8);
+                    NdArray x = inputs.random(F32, Rows.VOCABULARY.rows(), Rows.VOCABULARY.width());
+                    NdArray out = inputs.zeros(DType.I64, Rows.VOCABULARY.rows());
                     yield k -> k.argmax(x, out);
                 }
             };
         }
 
-        private static Consumer<Kernels> softmax(Inputs inputs, int rows, int width) {
-            NdArray x = inputs.random(F32, rows, width);
-            NdArray out = inputs.random(F32, rows, width);
+        private static Consumer<Kernels> softmax(Inputs inputs, Rows shape) {
+            NdArray x = inputs.random(F32, shape.rows(), shape.width());
+            NdArray out = inputs.random(F32, shape.rows(), shape.width());
             return k -> k.softmax(x, out);
         }
     }

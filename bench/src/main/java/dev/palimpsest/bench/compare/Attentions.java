@@ -1,7 +1,6 @@
 package dev.palimpsest.bench.compare;
 
 import dev.palimpsest.bench.Shapes.Heads;
-import dev.palimpsest.bench.compare.Session.Contest;
 import dev.palimpsest.bench.peers.Torch;
 import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.Attention;
@@ -10,7 +9,6 @@ import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.KeyRanges;
 import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.kernels.Shape;
-import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -18,85 +16,74 @@ import org.jspecify.annotations.Nullable;
 /// in both arithmetics. libtorch reads them through views with the heads in front, which its kernel accepts as they
 /// are, and makes its own output.
 final class Attentions {
+    /// Heads of long sequences when time is short; one costs as much as another.
+    private static final int FEW_HEADS = 8;
+
     private Attentions() {}
 
     /// Measures everything.
     static void measure(Session session) {
-        List<Heads> shapes = session.quick()
-                ? List.of(Heads.INFINITY_1024, Heads.VINCIE_4096, Heads.VINCIE_BLOCK_CAUSAL)
-                : List.of(Heads.values());
-        for (Heads shape : shapes) {
-            for (DType type : List.of(DType.F32, DType.BF16)) {
-                withLibtorch(session, shape, type);
+        if (session.quick()) {
+            measure(session, Heads.INFINITY_1024, Heads.INFINITY_1024.heads());
+            measure(session, Heads.VINCIE_4096, FEW_HEADS);
+            measure(session, Heads.VINCIE_BLOCK_CAUSAL, FEW_HEADS);
+        } else {
+            for (Heads shape : Heads.values()) {
+                measure(session, shape, shape.heads());
             }
-            bf16BesideF32(session, shape);
         }
-        blockCausalBesideFull(session);
     }
 
-    private static void withLibtorch(Session session, Heads shape, DType type) {
+    /// @param heads how many of the model's are computed
+    private static void measure(Session session, Heads shape, int heads) {
+        boolean dense = isDense(shape.visible());
         try (Field field = new Field(session)) {
-            Operands in = Operands.random(field, shape, type);
-            Operands wide = type == DType.F32 ? in : in.converted(field, DType.F32);
-            Arithmetic arithmetic = type == DType.F32 ? Arithmetic.F32 : Arithmetic.BF16;
-            field.ours(k -> wide.ours(field, k, k.name(), arithmetic));
-            field.torch(torch -> in.libtorch(field, torch));
-            boolean dense = isDense(shape.visible());
-            field.measure(
-                    contest(session, shape, type, dense ? "" : "libtorch computes hidden pairs, too: it gets a mask"));
-        }
-    }
-
-    private static void bf16BesideF32(Session session, Heads shape) {
-        for (Kernels kernels : session.providers()) {
-            try (Field field = new Field(session)) {
-                Operands in = Operands.random(field, shape, DType.F32);
-                field.ours(kernels, k -> in.ours(field, k, k.name(), Arithmetic.BF16));
-                field.own(in.ours(field, kernels, "own f32", Arithmetic.F32));
-                field.measure(contest(session, shape, DType.BF16, "beside the same provider's f32"));
+            Operands narrow = Operands.random(field, shape, heads);
+            Operands wide = narrow.converted(field, DType.F32);
+            field.ours("f32", k -> wide.ours(field, k, Arithmetic.F32));
+            field.best("bf16", k -> wide.ours(field, k, Arithmetic.BF16));
+            field.torch("f32", torch -> wide.libtorch(field, torch));
+            String note = dense ? "" : "libtorch computes hidden pairs, too: it gets a mask";
+            field.compare(contest(shape, heads, DType.F32, 1e-5, note), "f32");
+            if (dense || !session.quick()) {
+                field.torch("bf16", torch -> narrow.libtorch(field, torch));
+                field.compare(contest(shape, heads, DType.BF16, 1e-2, note), "bf16");
             }
+            String own = "beside the same provider's f32";
+            field.compareOwn(contest(shape, heads, DType.BF16, 1e-2, own), "bf16", "f32", "own f32");
+            if (shape == Heads.VINCIE_BLOCK_CAUSAL) {
+                besideAllPairs(field, shape, wide);
+            }
+            field.measure();
         }
     }
 
-    private static void blockCausalBesideFull(Session session) {
-        Heads shape = Heads.VINCIE_BLOCK_CAUSAL;
+    private static void besideAllPairs(Field field, Heads shape, Operands in) {
         int length = shape.visible().queries();
-        double all = 4e-9 * length * length * shape.heads() * shape.width();
-        for (Kernels kernels : session.providers()) {
-            try (Field field = new Field(session)) {
-                Operands in = Operands.random(field, shape, DType.F32);
-                Operands full = new Operands(KeyRanges.full(length, length), in.scale(), in.q(), in.k(), in.v());
-                field.ours(kernels, k -> in.ours(field, k, k.name(), Arithmetic.F32));
-                field.own(full.ours(field, kernels, "own full", Arithmetic.F32));
-                Contest c = contest(session, shape, DType.F32, "");
-                field.measure(new Contest(
-                        "attention",
-                        c.shape(),
-                        c.dtype(),
-                        c.work(),
-                        c.unit(),
-                        c.roof(),
-                        Double.POSITIVE_INFINITY,
-                        String.format(
-                                Locale.ROOT,
-                                "beside all pairs of the same tokens; in proportion to visible pairs the ratio is %.2f",
-                                all / shape.gflop())));
-            }
-        }
+        double pairs = (double) length * length / shape.pairs();
+        Operands full = new Operands(KeyRanges.full(length, length), in.scale(), in.q(), in.k(), in.v());
+        field.ours("full", k -> full.ours(field, k, Arithmetic.F32));
+        String note = String.format(
+                Locale.ROOT,
+                "beside all pairs of the same tokens; in proportion to visible pairs the ratio is %.2f",
+                pairs);
+        field.compareOwn(
+                contest(shape, in.q().dim(1), DType.F32, Double.POSITIVE_INFINITY, note), "f32", "full", "own full");
     }
 
-    private static Contest contest(Session session, Heads shape, DType type, String note) {
+    private static Contest contest(Heads shape, int heads, DType type, double tolerance, String note) {
         KeyRanges visible = shape.visible();
+        String name = shape.name().toLowerCase(Locale.ROOT) + " " + visible.queries() + "x" + visible.keys() + "x"
+                + heads + "x" + shape.width();
         return new Contest(
                 "attention",
-                shape.name().toLowerCase(Locale.ROOT) + " " + visible.queries() + "x" + visible.keys() + "x"
-                        + shape.heads() + "x" + shape.width(),
+                name,
                 type.label(),
-                shape.gflop(),
+                shape.gflop() * heads / shape.heads(),
                 "GFLOP/s",
-                type == DType.F32 ? session.roofs().f32() : session.roofs().bf16(),
-                type == DType.F32 ? 1e-5 : 1e-2,
-                note);
+                type == DType.F32 ? Roof.F32 : Roof.BF16,
+                tolerance,
+                heads == shape.heads() ? note : note + (note.isEmpty() ? "" : "; ") + heads + " of the heads");
     }
 
     private static boolean isDense(KeyRanges visible) {
@@ -115,15 +102,15 @@ final class Attentions {
     /// @param v `(Lk, heads, width)`
     private record Operands(KeyRanges visible, float scale, NdArray q, NdArray k, NdArray v) {
 
-        static Operands random(Field field, Heads shape, DType type) {
+        static Operands random(Field field, Heads shape, int heads) {
             int queries = shape.visible().queries();
             int keys = shape.visible().keys();
             return new Operands(
                     shape.visible(),
                     (float) (1 / Math.sqrt(shape.width())),
-                    field.random(type, queries, shape.heads(), shape.width()),
-                    field.random(type, keys, shape.heads(), shape.width()),
-                    field.random(type, keys, shape.heads(), shape.width()));
+                    field.random(DType.BF16, queries, heads, shape.width()),
+                    field.random(DType.BF16, keys, heads, shape.width()),
+                    field.random(DType.BF16, keys, heads, shape.width()));
         }
 
         Operands converted(Field field, DType type) {
@@ -131,10 +118,10 @@ final class Attentions {
                     visible, scale, field.converted(q, type), field.converted(k, type), field.converted(v, type));
         }
 
-        Contestant ours(Field field, Kernels kernels, String name, Arithmetic arithmetic) {
+        Contestant ours(Field field, Kernels kernels, Arithmetic arithmetic) {
             NdArray out = field.zeros(DType.F32, q.shape().dims());
             Attention op = Attention.of(scale, visible).withArithmetic(arithmetic);
-            return new Contestant(name, () -> kernels.attention(op, q, k, v, out), () -> out);
+            return Contestant.writing(kernels.name(), () -> kernels.attention(op, q, k, v, out), () -> out);
         }
 
         Contestant libtorch(Field field, Torch torch) {

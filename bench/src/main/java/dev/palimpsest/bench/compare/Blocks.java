@@ -1,16 +1,14 @@
 package dev.palimpsest.bench.compare;
 
-import dev.palimpsest.bench.compare.Session.Contest;
 import dev.palimpsest.bench.peers.Torch;
 import dev.palimpsest.bench.peers.Torch.Value;
 import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.kernels.scalar.ScalarKernels;
 import dev.palimpsest.models.api.Cancellation;
-import dev.palimpsest.models.infinity.BsqVae;
-import dev.palimpsest.models.infinity.BsqVaeConfig;
 import dev.palimpsest.models.vincie.AttentionLayout;
 import dev.palimpsest.models.vincie.NaDit;
 import dev.palimpsest.models.vincie.NaDitConfig;
@@ -26,6 +24,7 @@ import dev.palimpsest.tensor.nn.PackedWeights;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.BiFunction;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -36,25 +35,21 @@ final class Blocks {
 
     /// Measures everything.
     static void measure(Session session) {
-        for (Arithmetic arithmetic : List.of(Arithmetic.F32, Arithmetic.BF16)) {
-            Scope.run(() -> naDit(session, arithmetic));
-            Scope.run(() -> qwen(session, arithmetic));
-            Scope.run(() -> InfinityBlocks.lastScale(session, arithmetic));
-        }
+        Scope.run(() -> naDit(session));
+        Scope.run(() -> qwen(session));
+        Scope.run(() -> InfinityBlocks.lastScale(session));
         Scope.run(() -> InfinityBlocks.loraStep(session));
-        Scope.run(() -> decode(session, 16));
-        if (!session.quick() || session.threads() > 1) {
-            Scope.run(() -> decode(session, 32));
-        }
+        Scope.run(() -> Autoencoders.infinity(session));
+        Scope.run(() -> Autoencoders.vincie(session));
     }
 
     // ---- both sides
 
     /// One of our models: what it makes is released after each call.
     ///
-    /// @param like of the result's extents
-    static Contestant ours(Field field, Kernels kernels, NdArray like, Supplier<Tensor> forward) {
-        NdArray result = field.zeros(DType.F32, like.shape().dims());
+    /// @param shape of the result
+    static Contestant ours(Field field, Kernels kernels, Shape shape, Supplier<Tensor> forward) {
+        NdArray result = field.zeros(DType.F32, shape.dims());
         return new Contestant(
                 kernels.name(),
                 () -> Backend.with(kernels, () -> Scope.run(() -> forward.get().shape())),
@@ -68,31 +63,37 @@ final class Blocks {
 
     /// The same in libtorch.
     ///
-    /// @param like of the result's extents
-    static Contestant theirs(Torch torch, Field field, NdArray like, Field.Program forward) {
-        return Field.torchMaking(torch, field.zeros(DType.F32, like.shape().dims()), forward);
+    /// @param shape of the result
+    static Contestant theirs(Torch torch, Field field, Shape shape, Field.Program forward) {
+        return Field.torchMaking(torch, field.zeros(DType.F32, shape.dims()), forward);
+    }
+
+    /// Ours in f32 and, where it takes part, in bf16, both beside libtorch in f32.
+    static void compare(Field field, String shape, String note) {
+        field.compare(contest(shape, Arithmetic.F32, note), "f32");
+        field.compare(contest(shape, Arithmetic.BF16, note), "bf16", "f32");
     }
 
     /// @param arithmetic of our linear layers; libtorch computes in f32
-    static Contest contest(String shape, Arithmetic arithmetic, String note) {
+    private static Contest contest(String shape, Arithmetic arithmetic, String note) {
         boolean exact = arithmetic == Arithmetic.F32;
         String all = exact ? note : note + (note.isEmpty() ? "" : "; ") + "theirs in f32";
-        return new Contest(
-                "block", shape, arithmetic.name().toLowerCase(Locale.ROOT), 1, "calls/s", 0, exact ? 1e-4 : 0.02, all);
+        String dtype = arithmetic.name().toLowerCase(Locale.ROOT);
+        return new Contest("block", shape, dtype, 1, "calls/s", Roof.NONE, exact ? 1e-4 : 0.02, all);
     }
 
-    /// A model of ours whose linear layers keep packed weights as long as the contest.
+    /// A model of ours whose layers keep packed weights as long as the contest.
     static <M extends Module> M packed(Field field, M model, Arithmetic arithmetic) {
         field.onClose(new PackedWeights(arithmetic, Long.MAX_VALUE).attach(model)::close);
         return model;
     }
 
-    private static Tensor tensor(NdArray x) {
+    static Tensor tensor(NdArray x) {
         return Tensor.borrow(x, "input");
     }
 
     /// The mathematics of each block of VINCIE-3B: its first one for one frame of 26 x 25 tokens and 150 text tokens.
-    private static @Nullable Void naDit(Session session, Arithmetic arithmetic) {
+    private static @Nullable Void naDit(Session session) {
         NaDitConfig config = NaDitConfig.VINCIE_3B;
         VideoShape video = new VideoShape(1, 26, 25);
         int text = 150;
@@ -103,17 +104,19 @@ final class Blocks {
             NdArray vid = field.random(DType.F32, video.tokens(), dim);
             NdArray txt = field.random(DType.F32, text, dim);
             NdArray emb = field.random(DType.F32, 1, config.embDim());
-            NdArray like = field.zeros(DType.F32, video.tokens() + text, dim);
+            Shape all = Shape.of(video.tokens() + text, dim);
             TokenLayout layout = new TokenLayout(List.of(video), List.of(text), AttentionLayout.FULL);
             NaDit.Pass pass = new NaDit.Pass(layout, tensor(emb), List.of(block.rope()));
-            field.ours(k -> {
-                NaDit.Block ours = packed(field, new NaDit.Block(model.tree(), config, 0), arithmetic);
-                return ours(field, k, like, () -> {
-                    NaDit.Streams y = ours.forward(new NaDit.Streams(tensor(vid), tensor(txt)), pass);
+            BiFunction<Kernels, Arithmetic, Contestant> ours = (k, arithmetic) -> {
+                NaDit.Block packed = packed(field, new NaDit.Block(model.tree(), config, 0), arithmetic);
+                return ours(field, k, all, () -> {
+                    NaDit.Streams y = packed.forward(new NaDit.Streams(tensor(vid), tensor(txt)), pass);
                     return Tensor.concat(List.of(y.vid(), y.txt()), 0);
                 });
-            });
-            field.torch(torch -> {
+            };
+            field.ours("f32", k -> ours.apply(k, Arithmetic.F32));
+            field.best("bf16", k -> ours.apply(k, Arithmetic.BF16));
+            field.torch("f32", torch -> {
                 TorchBlocks blocks = new TorchBlocks(torch, model);
                 NaDit.Rotation rotation = block.rope().rotation(layout.positions());
                 Value[][] modulation = new Value[2][3];
@@ -131,17 +134,18 @@ final class Blocks {
                 return theirs(
                         torch,
                         field,
-                        like,
+                        all,
                         t -> blocks.naDit(
                                 in, video.tokens(), text, dim, config.heads(), config.headDim(), config.normEps()));
             });
-            field.measure(contest("nadit block, width 2560, 650+150 tokens", arithmetic, ""));
+            compare(field, "nadit block, width 2560, 650+150 tokens", "");
+            field.measure();
             return null;
         }
     }
 
     /// One layer of Qwen-14B and its last normalisation for its longest text.
-    private static @Nullable Void qwen(Session session, Arithmetic arithmetic) {
+    private static @Nullable Void qwen(Session session) {
         int hidden = 5120;
         int headDim = 128;
         int length = 150;
@@ -150,16 +154,18 @@ final class Blocks {
         int end = 255;
         try (Field field = new Field(session);
                 RandomModel model = RandomModel.of(DType.F32, tree -> new QwenEncoder(config, tree, end))) {
-            NdArray like = field.zeros(DType.F32, length, hidden);
-            field.ours(k -> {
-                QwenEncoder ours = packed(field, new QwenEncoder(config, model.tree(), end), arithmetic);
+            Shape all = Shape.of(length, hidden);
+            BiFunction<Kernels, Arithmetic, Contestant> ours = (k, arithmetic) -> {
+                QwenEncoder packed = packed(field, new QwenEncoder(config, model.tree(), end), arithmetic);
                 return ours(
                         field,
                         k,
-                        like,
-                        () -> ours.encode(List.of(ids), new Cancellation()).embeddings());
-            });
-            field.torch(torch -> {
+                        all,
+                        () -> packed.encode(List.of(ids), new Cancellation()).embeddings());
+            };
+            field.ours("f32", k -> ours.apply(k, Arithmetic.F32));
+            field.best("bf16", k -> ours.apply(k, Arithmetic.BF16));
+            field.torch("f32", torch -> {
                 TorchBlocks blocks = new TorchBlocks(torch, model);
                 NdArray x = field.zeros(DType.F32, length, hidden);
                 NdArray table = model.get("transformer.wte.weight");
@@ -182,51 +188,11 @@ final class Blocks {
                 return theirs(
                         torch,
                         field,
-                        like,
+                        all,
                         t -> blocks.qwen(in, c, s, length, hidden, config.heads(), headDim, config.eps()));
             });
-            field.measure(
-                    contest("qwen-14b layer, 150 tokens", arithmetic, "ours looks the tokens up, theirs gets them"));
-            return null;
-        }
-    }
-
-    /// The decoder of Infinity's autoencoder.
-    ///
-    /// @param size rows and columns of the latent, a sixteenth of the picture's
-    private static @Nullable Void decode(Session session, int size) {
-        List<Integer> widths = List.of(128, 256, 512, 512, 512);
-        BsqVaeConfig config = new BsqVaeConfig(32, widths, widths, 2, 4);
-        int side = size * config.patchSize();
-        try (Field field = new Field(session);
-                RandomModel model = RandomModel.of(DType.F32, tree -> new BsqVae(tree, config))) {
-            BsqVae vae = new BsqVae(model.tree(), config);
-            NdArray latent = field.random(DType.F32, 1, size, size, config.channels());
-            NdArray like = field.zeros(DType.F32, 1, side, side, 3);
-            field.ours(k -> ours(
-                    field,
-                    k,
-                    like,
-                    () -> vae.decodeUnlimited(tensor(latent.permute(0, 3, 1, 2)))
-                            .permute(0, 2, 3, 1)));
-            field.torch(torch -> {
-                TorchBlocks blocks = new TorchBlocks(torch, model);
-                Value x = torch.lasting(latent.permute(0, 3, 1, 2));
-                return theirs(
-                        torch,
-                        field,
-                        like,
-                        t -> t.reshape(
-                                t.permute(
-                                        blocks.decode(
-                                                x, widths, config.residualBlocks(), config.halvings(), size, field),
-                                        0,
-                                        2,
-                                        3,
-                                        1),
-                                like.shape().elements()));
-            });
-            field.measure(contest("infinity vae decode, " + side + "x" + side, Arithmetic.F32, ""));
+            compare(field, "qwen-14b layer, 150 tokens", "ours looks the tokens up, theirs gets them");
+            field.measure();
             return null;
         }
     }

@@ -1,15 +1,12 @@
 package dev.palimpsest.bench.compare;
 
 import dev.palimpsest.kernels.CpuFeatures;
-import dev.palimpsest.kernels.KernelProviders;
-import dev.palimpsest.kernels.KernelSelection.Tier;
-import dev.palimpsest.kernels.Kernels;
-import dev.palimpsest.kernels.Parallel;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -38,8 +35,9 @@ public final class Compare {
 
     /// Measures and prints a line for each measurement.
     ///
-    /// @param args `--quick`, `--json FILE`, `--group NAME,NAME`, `--threads N,N`, `--kernels NAME,NAME`
-    /// @throws IOException if the file cannot be written
+    /// @param args `--quick`, `--json FILE`, `--markdown FILE`, `--group NAME,NAME`, `--threads N,N`, `--kernels
+    ///     NAME,NAME`
+    /// @throws IOException if a file cannot be written
     public static void main(String[] args) throws IOException {
         Options options;
         try {
@@ -51,54 +49,51 @@ public final class Compare {
         }
         // lines appear as they are printed, into a file, too
         PrintStream log = new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
+        long start = System.nanoTime();
         CpuFeatures cpu = CpuFeatures.detect();
         log.printf("%s, %d processors, Java %s%n", cpu.model(), cpu.logicalProcessors(), Runtime.version());
         Peers peers = Peers.load(log);
         if (peers.openBlas() != null) {
             log.println("OpenBLAS uses its kernels for " + peers.openBlas().core());
         }
-        Path file = options.json();
-        List<Row> rows = new ArrayList<>();
-        Map<Integer, Roofs> roofs = new LinkedHashMap<>();
-        for (int threads : options.threads()) {
-            Roofs roof = Roofs.measure(threads);
-            roofs.put(threads, roof);
-            log.printf(
-                    Locale.ROOT,
-                    "%d thread(s): f32 %.0f GFLOP/s, bf16 %.0f GFLOP/s, int8 %.0f Gop/s, copy %.1f GB/s, read %.1f GB/s%n",
-                    threads,
-                    roof.f32(),
-                    roof.bf16(),
-                    roof.int8(),
-                    roof.copy(),
-                    roof.read());
-            peers.threads(threads);
-            try (Parallel parallel = new Parallel(threads)) {
-                List<Kernels> providers = providers(options, parallel);
-                Session session =
-                        new Session(threads, providers, peers, roof, options.quick(), new Random(1), rows, log);
-                for (String group : options.groups()) {
-                    Objects.requireNonNull(GROUPS.get(group)).accept(session);
-                    if (file != null) {
-                        // whoever stops a long run keeps what there is
-                        Report.write(file, cpu, roofs, rows);
-                    }
-                }
+        List<Team> teams = new ArrayList<>();
+        try {
+            options.threads().forEach(n -> teams.add(new Team(n, options.kernels())));
+            List<Row> rows = new ArrayList<>();
+            Session session = new Session(teams, peers, options.quick(), new Random(1), rows, log);
+            for (String group : options.groups()) {
+                teams.forEach(Team::measureRoofs);
+                Objects.requireNonNull(GROUPS.get(group)).accept(session);
+                log.printf(Locale.ROOT, "%s: %.0f s so far%n", group, (System.nanoTime() - start) * 1e-9);
+                // whoever stops a long run keeps what there is
+                write(options, cpu, teams, rows);
             }
-        }
-        rows.addAll(Report.scaling(rows));
-        Report.summarise(rows, log);
-        if (file != null) {
-            Report.write(file, cpu, roofs, rows);
+            rows.addAll(Report.scaling(rows));
+            Report.summarise(rows, log);
+            log.println();
+            roofs(teams).forEach((threads, roofs) -> log.println(threads + " thread(s): " + roofs.inWords()));
+            log.println();
+            Table.of(rows, roofs(teams)).forEach(log::println);
+            write(options, cpu, teams, rows);
+        } finally {
+            teams.forEach(Team::close);
         }
     }
 
-    private static List<Kernels> providers(Options options, Parallel parallel) {
-        return KernelProviders.tiers().stream()
-                .filter(Tier::available)
-                .map(Tier::name)
-                .filter(options.kernels()::contains)
-                .map(name -> KernelProviders.create(name, parallel))
-                .toList();
+    private static Map<Integer, Roofs> roofs(List<Team> teams) {
+        Map<Integer, Roofs> roofs = new LinkedHashMap<>();
+        teams.forEach(team -> roofs.put(team.threads(), team.roofs()));
+        return roofs;
+    }
+
+    private static void write(Options options, CpuFeatures cpu, List<Team> teams, List<Row> rows) throws IOException {
+        Path json = options.json();
+        if (json != null) {
+            Report.write(json, cpu, roofs(teams), rows);
+        }
+        Path markdown = options.markdown();
+        if (markdown != null) {
+            Files.write(markdown, Table.of(rows, roofs(teams)));
+        }
     }
 }

@@ -7,6 +7,7 @@ import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.Kernels;
 import dev.palimpsest.kernels.KeyRanges;
 import dev.palimpsest.kernels.NdArray;
+import dev.palimpsest.kernels.Shape;
 import dev.palimpsest.models.api.Cancellation;
 import dev.palimpsest.models.infinity.BiasMode;
 import dev.palimpsest.models.infinity.InfinityConfig;
@@ -59,59 +60,48 @@ final class InfinityBlocks implements AutoCloseable {
     }
 
     /// The block at the last scale of 512 pixels, 1024 tokens, with the keys and values of all scales before.
-    static @Nullable Void lastScale(Session session, Arithmetic arithmetic) {
+    static @Nullable Void lastScale(Session session) {
         try (InfinityBlocks b = new InfinityBlocks(session, PictureSize.P_0_25M)) {
             ScaleSchedule schedule = b.layout.schedule();
             List<NdArray> inputs = schedule.scales().stream()
                     .map(s -> b.field.random(DType.F32, 1, s.area(), WIDTH))
                     .toList();
-            NdArray like = b.field.zeros(DType.F32, inputs.getLast().shape().dims());
-            b.field.ours(k -> b.ourLastScale(k, arithmetic, inputs, like));
-            b.field.torch(torch -> b.theirLastScale(torch, inputs, like));
-            int last = inputs.getLast().dim(1);
-            b.field.measure(Blocks.contest(
-                    "infinity block, width 2048, last scale of 512x512: " + last + " queries, " + schedule.length()
-                            + " keys",
-                    arithmetic,
-                    "the keys and values of earlier scales and of the text are there"));
+            b.field.ours("f32", k -> b.ourLastScale(k, Arithmetic.F32, inputs));
+            b.field.best("bf16", k -> b.ourLastScale(k, Arithmetic.BF16, inputs));
+            b.field.torch("f32", torch -> b.theirLastScale(torch, inputs));
+            String shape = "infinity block, width 2048, last scale of 512x512: "
+                    + inputs.getLast().dim(1) + " queries, " + schedule.length() + " keys";
+            Blocks.compare(b.field, shape, "the keys and values of earlier scales and of the text are there");
+            b.field.measure();
             return null;
         }
     }
 
-    private Contestant ourLastScale(Kernels kernels, Arithmetic arithmetic, List<NdArray> inputs, NdArray like) {
+    private Contestant ourLastScale(Kernels kernels, Arithmetic arithmetic, List<NdArray> inputs) {
         InfinityTransformer ours = Blocks.packed(field, new InfinityTransformer(model.tree(), config), arithmetic);
-        Scope[] scope = {Scope.open()};
-        ScaleCache[] cache = new ScaleCache[1];
-        Runnable close = () -> {
-            if (cache[0] != null) {
-                cache[0].close();
-            }
-            scope[0].close();
-        };
-        Runnable prepare = () -> {
-            close.run();
-            scope[0] = Scope.open();
-            cache[0] = new ScaleCache(config, layout, 1);
-            for (int i = 0; i + 1 < inputs.size(); i++) {
-                extend(ours, kernels, cache[0], inputs.get(i));
-            }
-        };
-        NdArray result = field.zeros(DType.F32, like.shape().dims());
+        ScaleCache cache = new ScaleCache(config, layout, 1);
+        int last = inputs.size() - 1;
+        for (NdArray x : inputs) {
+            extend(ours, kernels, cache, x);
+        }
+        NdArray result = field.zeros(DType.F32, inputs.getLast().shape().dims());
         return new Contestant(
                 kernels.name(),
-                prepare,
-                () -> extend(ours, kernels, cache[0], inputs.getLast()),
                 () -> {
-                    prepare.run();
+                    cache.rewind(last);
+                    extend(ours, kernels, cache, inputs.getLast());
+                },
+                () -> {
+                    cache.rewind(last);
                     float[] values = Backend.with(
                             kernels,
-                            () -> Scope.run(() -> ours.extend(
-                                            cache[0], tensor(inputs.getLast()), text, null, new Cancellation())
-                                    .toFloatArray()));
+                            () -> Scope.run(
+                                    () -> ours.extend(cache, tensor(inputs.getLast()), text, null, new Cancellation())
+                                            .toFloatArray()));
                     result.memory().copyFrom(MemorySegment.ofArray(values));
                     return result;
                 },
-                close);
+                cache::close);
     }
 
     private void extend(InfinityTransformer ours, Kernels kernels, ScaleCache cache, NdArray x) {
@@ -123,7 +113,7 @@ final class InfinityBlocks implements AutoCloseable {
                 }));
     }
 
-    private Contestant theirLastScale(Torch torch, List<NdArray> inputs, NdArray like) {
+    private Contestant theirLastScale(Torch torch, List<NdArray> inputs) {
         TorchBlocks blocks = new TorchBlocks(torch, model);
         ScaleSchedule schedule = layout.schedule();
         NdArray keptKeys = field.zeros(DType.F32, schedule.start(inputs.size() - 1), HEADS, WIDTH / HEADS);
@@ -151,7 +141,7 @@ final class InfinityBlocks implements AutoCloseable {
         return Blocks.theirs(
                 torch,
                 field,
-                like,
+                inputs.getLast().shape(),
                 t -> blocks.infinity(t.add(x, level), shared, kept, null, null, null, length, WIDTH, HEADS, EPS));
     }
 
@@ -173,14 +163,15 @@ final class InfinityBlocks implements AutoCloseable {
                 parameters.add(p.value().array());
                 elements += (int) p.shape().elements();
             }
-            NdArray like = b.field.zeros(DType.F32, elements);
-            b.field.ours(k -> Blocks.ours(b.field, k, like, () -> b.ourStep(lora, codes)));
+            Shape all = Shape.of(elements);
+            b.field.ours("f32", k -> Blocks.ours(b.field, k, all, () -> b.ourStep(lora, codes)));
             float scale = (float) (settings.alpha() / settings.rank());
-            b.field.torch(torch -> b.theirStep(torch, parameters, scale, codes, like));
-            b.field.measure(Blocks.contest(
+            b.field.torch("f32", torch -> b.theirStep(torch, parameters, scale, codes, all));
+            Blocks.compare(
+                    b.field,
                     "infinity block, width 2048, lora step over " + length + " tokens",
-                    Arithmetic.F32,
-                    "forward, again for the derivatives, backward; without the optimiser"));
+                    "forward, again for the derivatives, backward; without the optimiser");
+            b.field.measure();
             lora.detach();
             return null;
         }
@@ -202,7 +193,7 @@ final class InfinityBlocks implements AutoCloseable {
         }
     }
 
-    private Contestant theirStep(Torch torch, List<NdArray> parameters, float scale, NdArray codes, NdArray like) {
+    private Contestant theirStep(Torch torch, List<NdArray> parameters, float scale, NdArray codes, Shape all) {
         TorchBlocks blocks = new TorchBlocks(torch, model);
         ScaleSchedule schedule = layout.schedule();
         int length = schedule.length();
@@ -236,7 +227,7 @@ final class InfinityBlocks implements AutoCloseable {
         NdArray modulation = headModulation();
         Value headScale = torch.lasting(dense(modulation.slice(0, 0, 1)));
         Value headShift = torch.lasting(dense(modulation.slice(0, 1, 2)));
-        return Blocks.theirs(torch, field, like, t -> {
+        return Blocks.theirs(torch, field, all, t -> {
             Value x = t.add(
                     t.cat(0, start, t.linear(tokens, blocks.w("word_embed.weight"), blocks.w("word_embed.bias"))),
                     level); // (L, C)

@@ -11,12 +11,20 @@ import org.jspecify.annotations.Nullable;
 ///
 /// @param quick fewer shapes and shorter turns
 /// @param json where the rows go, or null
+/// @param markdown where the table goes, or null
 /// @param groups what is measured
 /// @param threads numbers of threads
 /// @param kernels our providers
-record Options(boolean quick, @Nullable Path json, List<String> groups, List<Integer> threads, List<String> kernels) {
+record Options(
+        boolean quick,
+        @Nullable Path json,
+        @Nullable Path markdown,
+        List<String> groups,
+        List<Integer> threads,
+        List<String> kernels) {
     private static final String USAGE =
-            "usage: bench/compare [--quick] [--json FILE] [--group NAME,...] [--threads N,...] [--kernels NAME,...]";
+            "usage: bench/compare [--quick] [--json FILE] [--markdown FILE] [--group NAME,...] [--threads N,...]"
+                    + " [--kernels NAME,...]";
 
     /// Reads it.
     ///
@@ -25,6 +33,7 @@ record Options(boolean quick, @Nullable Path json, List<String> groups, List<Int
     static Options parse(String[] args, Set<String> known) {
         boolean quick = false;
         Path json = null;
+        Path markdown = null;
         List<String> groups = List.copyOf(known);
         List<Integer> threads = Stream.of(1, Runtime.getRuntime().availableProcessors())
                 .distinct()
@@ -41,6 +50,7 @@ record Options(boolean quick, @Nullable Path json, List<String> groups, List<Int
             String value = args[++i];
             switch (args[i - 1]) {
                 case "--json" -> json = Path.of(value);
+                case "--markdown" -> markdown = Path.of(value);
                 case "--group" -> groups = words(value);
                 case "--threads" ->
                     threads = words(value).stream().map(Options::threads).toList();
@@ -53,7 +63,7 @@ record Options(boolean quick, @Nullable Path json, List<String> groups, List<Int
                 throw new IllegalArgumentException("there is no group " + group + ", only " + String.join(", ", known));
             }
         }
-        return new Options(quick, json, List.copyOf(groups), threads, kernels);
+        return new Options(quick, json, markdown, List.copyOf(groups), threads, kernels);
     }
 
     private static List<String> words(String value) {

@@ -20,6 +20,10 @@ import java.util.function.Consumer;
 /// real one is. Both sides read the same memory.
 final class RandomModel implements AutoCloseable {
     private static final double SQRT_3 = Math.sqrt(3);
+    private static final String PREFIX = "palimpsest-bench";
+
+    /// Linux keeps files of this folder in memory. Elsewhere a gigabyte would first have to reach the disk.
+    private static final Path MEMORY = Path.of("/dev/shm");
 
     private final Checkpoint checkpoint;
 
@@ -32,7 +36,9 @@ final class RandomModel implements AutoCloseable {
     /// @param type of every tensor
     static RandomModel of(DType type, Consumer<WeightTree> build) {
         try {
-            Path folder = Files.createTempDirectory("palimpsest-bench");
+            Path folder = Files.isWritable(MEMORY)
+                    ? Files.createTempDirectory(MEMORY, PREFIX)
+                    : Files.createTempDirectory(PREFIX);
             Path empty = folder.resolve("empty.safetensors");
             Path file = folder.resolve("model.safetensors");
             new SafeTensorsWriter().write(empty);

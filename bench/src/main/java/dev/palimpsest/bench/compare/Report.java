@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.ObjectWriteContext;
 import tools.jackson.core.json.JsonFactory;
@@ -19,42 +20,39 @@ import tools.jackson.core.json.JsonFactory;
 final class Report {
     private Report() {}
 
+    private static final String SCALING = "scaling";
+
     /// For everything that was measured with one thread and with more, how much faster it got: ratios of the bests.
     static List<Row> scaling(List<Row> rows) {
         List<Row> scaling = new ArrayList<>();
         for (Row many : rows) {
             rows.stream()
-                    .filter(one -> one.threads() == 1
-                            && many.threads() > 1
-                            && one.group().equals(many.group())
-                            && one.shape().equals(many.shape())
-                            && one.dtype().equals(many.dtype())
-                            && one.provider().equals(many.provider()))
+                    .filter(one -> one.threads() == 1 && many.threads() > 1 && isSameWork(one, many))
                     .findFirst()
                     .filter(one -> scaling.stream()
-                            .noneMatch(s -> s.shape().equals(one.group() + " " + one.shape())
-                                    && s.dtype().equals(one.dtype())
-                                    && s.threads() == many.threads()
-                                    && s.provider().equals(one.provider())))
+                            .noneMatch(s -> s.threads() == many.threads()
+                                    && s.provider().equals(one.provider())
+                                    && s.contest().equals(scaling(one.contest()))))
                     .ifPresent(one -> scaling.add(new Row(
-                            "scaling",
-                            one.group() + " " + one.shape(),
-                            one.dtype(),
+                            scaling(one.contest()),
                             many.threads(),
                             one.provider(),
                             "own 1 thread",
-                            many.ours(),
-                            one.ours(),
-                            many.oursMedian(),
-                            one.oursMedian(),
-                            one.unit(),
-                            many.ours() / one.ours(),
-                            many.peakShare(),
-                            many.spread(),
-                            0,
-                            "")));
+                            many.oursTime(),
+                            one.oursTime(),
+                            0)));
         }
         return scaling;
+    }
+
+    private static boolean isSameWork(Row one, Row many) {
+        return scaling(one.contest()).equals(scaling(many.contest()))
+                && one.provider().equals(many.provider());
+    }
+
+    private static Contest scaling(Contest c) {
+        String shape = c.group() + " " + c.shape();
+        return new Contest(SCALING, shape, c.dtype(), c.work(), c.unit(), c.roof(), Double.POSITIVE_INFINITY, "");
     }
 
     /// One line for each group, type, provider, peer and number of threads: the least, middle and greatest ratio over
@@ -63,12 +61,13 @@ final class Report {
         Map<String, List<Double>> ratios = new LinkedHashMap<>();
         for (Row row : rows) {
             if (row.peer() != null) {
-                String shape = row.group().equals("rows") || row.group().equals("block") ? row.shape() : "";
+                Contest c = row.contest();
+                String shape = c.group().equals("rows") || c.group().equals("block") ? c.shape() : "";
                 String what = String.format(
                         Locale.ROOT,
                         "%-10s %-9s T=%d %-7s / %-12s %s",
-                        row.group(),
-                        row.dtype(),
+                        c.group(),
+                        c.dtype(),
                         row.threads(),
                         row.provider(),
                         row.peer(),
@@ -114,18 +113,19 @@ final class Report {
             json.writeArrayPropertyStart("rows");
             for (Row row : rows) {
                 json.writeRaw("\n  ");
-                write(json, row);
+                write(json, row, Objects.requireNonNull(roofs.get(row.threads())));
             }
             json.writeEndArray();
             json.writeEndObject();
         }
     }
 
-    private static void write(JsonGenerator json, Row row) {
+    private static void write(JsonGenerator json, Row row, Roofs roofs) {
+        Contest c = row.contest();
         json.writeStartObject();
-        json.writeStringProperty("group", row.group());
-        json.writeStringProperty("shape", row.shape());
-        json.writeStringProperty("dtype", row.dtype());
+        json.writeStringProperty("group", c.group());
+        json.writeStringProperty("shape", c.shape());
+        json.writeStringProperty("dtype", c.dtype());
         json.writeNumberProperty("threads", row.threads());
         json.writeStringProperty("provider", row.provider());
         if (row.peer() == null) {
@@ -137,12 +137,12 @@ final class Report {
         json.writeNumberProperty("theirs", row.theirs());
         json.writeNumberProperty("ours_median", row.oursMedian());
         json.writeNumberProperty("theirs_median", row.theirsMedian());
-        json.writeStringProperty("unit", row.unit());
+        json.writeStringProperty("unit", c.unit());
         json.writeNumberProperty("ratio", row.ratio());
-        json.writeNumberProperty("peak_share", row.peakShare());
+        json.writeNumberProperty("peak_share", row.peakShare(roofs));
         json.writeNumberProperty("spread", row.spread());
         json.writeNumberProperty("agreement", row.agreement());
-        json.writeStringProperty("note", row.note());
+        json.writeStringProperty("note", row.remark());
         json.writeEndObject();
     }
 }

@@ -4,6 +4,7 @@ import dev.palimpsest.kernels.Parallel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
+import java.util.Locale;
 import java.util.stream.IntStream;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.LongVector;
@@ -24,22 +25,29 @@ record Roofs(double f32, double bf16, double int8, double copy, double read) {
     private static final VectorSpecies<Long> LONGS = LongVector.SPECIES_PREFERRED;
     private static final int CHAINS = 12;
     private static final int STEPS = 200_000;
-    private static final long COPIED = 256L << 20;
+    private static final long COPIED = 128L << 20;
+    private static final int STREAMS = 4;
     private static final int TURNS = 40;
+    private static final int MEMORY_TURNS = 12;
 
-    /// Measures with this many threads.
-    static Roofs measure(int threads) {
-        try (Parallel parallel = new Parallel(threads);
-                Arena arena = Arena.ofShared()) {
+    /// Measures.
+    static Roofs measure(Parallel parallel) {
+        int threads = parallel.threads();
+        try (Arena arena = Arena.ofShared()) {
             float[][] sinks = new float[threads][SPECIES.length()];
-            double flops = best(() -> parallel.forEach(threads, t -> multiplyAndAdd(sinks[t])));
+            double flops = best(TURNS, () -> parallel.forEach(threads, t -> multiplyAndAdd(sinks[t])));
             MemorySegment source = arena.allocate(COPIED, 64).fill((byte) 1);
             MemorySegment target = arena.allocate(COPIED, 64).fill((byte) 2);
-            long part = COPIED / threads;
+            long part = COPIED / threads / STREAMS / LONGS.vectorByteSize() * STREAMS * LONGS.vectorByteSize();
             double copied = best(
+                    MEMORY_TURNS,
                     () -> parallel.forEach(threads, t -> MemorySegment.copy(source, t * part, target, t * part, part)));
             long[] sums = new long[threads];
-            double read = best(() -> parallel.forEach(threads, t -> sums[t] += sum(source, t * part, part)));
+            double read = Math.min(
+                    best(MEMORY_TURNS, () -> parallel.forEach(threads, t -> sums[t] += sum(source, t * part, part))),
+                    best(
+                            MEMORY_TURNS,
+                            () -> parallel.forEach(threads, t -> sums[t] += sumOfStreams(source, t * part, part))));
             return new Roofs(
                     2e-9 * CHAINS * STEPS * SPECIES.length() * threads / flops,
                     dots(DotLoop.bf16(), parallel),
@@ -49,12 +57,38 @@ record Roofs(double f32, double bf16, double int8, double copy, double read) {
         }
     }
 
+    /// The greater of each.
+    Roofs orBetter(Roofs other) {
+        return new Roofs(
+                Math.max(f32, other.f32),
+                Math.max(bf16, other.bf16),
+                Math.max(int8, other.int8),
+                Math.max(copy, other.copy),
+                Math.max(read, other.read));
+    }
+
+    /// For a reader.
+    String inWords() {
+        return String.format(
+                Locale.ROOT,
+                "f32 %.0f GFLOP/s, bf16 %.0f GFLOP/s, int8 %.0f Gop/s, copy %.1f GB/s, read %.1f GB/s",
+                f32,
+                bf16,
+                int8,
+                copy,
+                read);
+    }
+
     private static double dots(@Nullable DotLoop loop, Parallel parallel) {
         if (loop == null) {
             return 0;
         }
         int threads = parallel.threads();
-        return 1e-9 * loop.operations() * STEPS * threads / best(() -> parallel.forEach(threads, t -> loop.run(STEPS)));
+        return 1e-9
+                * loop.operations()
+                * STEPS
+                * threads
+                / best(TURNS, () -> parallel.forEach(threads, t -> loop.run(STEPS)));
     }
 
     private static long sum(MemorySegment memory, long from, long bytes) {
@@ -65,8 +99,25 @@ record Roofs(double f32, double bf16, double int8, double copy, double read) {
         return sum.reduceLanes(VectorOperators.ADD);
     }
 
-    private static double best(Runnable body) {
-        return IntStream.range(0, TURNS)
+    /// Four places at once: which of the two forms is faster depends on what fetches memory ahead.
+    private static long sumOfStreams(MemorySegment memory, long from, long bytes) {
+        ByteOrder order = ByteOrder.nativeOrder();
+        long part = bytes / STREAMS;
+        LongVector a = LongVector.zero(LONGS);
+        LongVector b = a;
+        LongVector c = a;
+        LongVector d = a;
+        for (long at = from; at < from + part; at += LONGS.vectorByteSize()) {
+            a = a.add(LongVector.fromMemorySegment(LONGS, memory, at, order));
+            b = b.add(LongVector.fromMemorySegment(LONGS, memory, at + part, order));
+            c = c.add(LongVector.fromMemorySegment(LONGS, memory, at + 2 * part, order));
+            d = d.add(LongVector.fromMemorySegment(LONGS, memory, at + 3 * part, order));
+        }
+        return a.add(b).add(c).add(d).reduceLanes(VectorOperators.ADD);
+    }
+
+    private static double best(int turns, Runnable body) {
+        return IntStream.range(0, turns)
                 .mapToDouble(i -> {
                     long start = System.nanoTime();
                     body.run();

@@ -1,7 +1,6 @@
 package dev.palimpsest.bench.compare;
 
 import dev.palimpsest.bench.Shapes.Rows;
-import dev.palimpsest.bench.compare.Session.Contest;
 import dev.palimpsest.bench.peers.Torch;
 import dev.palimpsest.kernels.Affine;
 import dev.palimpsest.kernels.DType;
@@ -55,12 +54,13 @@ final class RowFunctions {
         try (Field field = new Field(session)) {
             NdArray x = field.random(DType.F32, shape.rows(), shape.width());
             ours(field, x, ours);
-            field.torch(torch -> {
+            field.torch("f32", torch -> {
                 NdArray out = field.zeros(DType.F32, shape.rows(), shape.width());
                 Torch.Value[] values = {torch.of(x), torch.of(out)};
-                return new Contestant("libtorch", () -> theirs.accept(torch, values), () -> out);
+                return Contestant.writing("libtorch", () -> theirs.accept(torch, values), () -> out);
             });
-            field.measure(contest(name, shape, ""));
+            field.compare(contest(name, shape, ""), "f32");
+            field.measure();
         }
     }
 
@@ -70,7 +70,7 @@ final class RowFunctions {
             NdArray weight = field.random(DType.F32, shape.width());
             Affine affine = Affine.learned(weight, null);
             ours(field, x, (k, in, out) -> k.rmsNorm(in, EPS, affine, out));
-            field.torch(torch -> {
+            field.torch("f32", torch -> {
                 Torch.Value in = torch.of(x);
                 Torch.Value w = torch.of(weight);
                 return Field.torchMaking(
@@ -78,7 +78,8 @@ final class RowFunctions {
                         field.zeros(DType.F32, shape.rows(), shape.width()),
                         t -> t.rmsNorm(in, shape.width(), w, EPS));
             });
-            field.measure(contest("rmsnorm", shape, "libtorch composes it of several ops and allocates"));
+            field.compare(contest("rmsnorm", shape, "libtorch composes it of several ops and allocates"), "f32");
+            field.measure();
         }
     }
 
@@ -89,7 +90,7 @@ final class RowFunctions {
             NdArray bias = field.random(DType.F32, shape.width());
             Affine affine = Affine.learned(weight, bias);
             ours(field, x, (k, in, out) -> k.layerNorm(in, EPS, affine, out));
-            field.torch(torch -> {
+            field.torch("f32", torch -> {
                 Torch.Value in = torch.of(x);
                 Torch.Value w = torch.of(weight);
                 Torch.Value b = torch.of(bias);
@@ -98,14 +99,15 @@ final class RowFunctions {
                         field.zeros(DType.F32, shape.rows(), shape.width()),
                         t -> t.layerNorm(in, shape.width(), w, b, EPS));
             });
-            field.measure(contest("layernorm", shape, "libtorch allocates its output"));
+            field.compare(contest("layernorm", shape, "libtorch allocates its output"), "f32");
+            field.measure();
         }
     }
 
     private static void ours(Field field, NdArray x, Ours ours) {
-        field.ours(k -> {
+        field.ours("f32", k -> {
             NdArray out = field.zeros(DType.F32, x.shape().dims());
-            return new Contestant(k.name(), () -> ours.call(k, x, out), () -> out);
+            return Contestant.writing(k.name(), () -> ours.call(k, x, out), () -> out);
         });
     }
 
@@ -116,7 +118,7 @@ final class RowFunctions {
                 "f32",
                 1e-9 * shape.elements(),
                 "Gelt/s",
-                0,
+                Roof.NONE,
                 1e-5,
                 note);
     }

@@ -9,73 +9,108 @@ import java.util.concurrent.locks.LockSupport;
 /// Times of single calls of one contestant, in seconds.
 ///
 /// @param best shortest
-/// @param median of all
-/// @param spread the difference of the third and first quartile over the median
+/// @param median of the last turns
+/// @param spread the difference of the third and first quartile of these over the median
 record Timing(double best, double median, double spread) {
+    private static final double FELL = 0.97;
+    private static final int SETTLED = 2;
 
-    private static Timing of(List<Double> seconds) {
-        List<Double> sorted = new ArrayList<>(seconds);
-        Collections.sort(sorted);
-        double median = at(sorted, 0.5);
-        return new Timing(sorted.getFirst(), median, (at(sorted, 0.75) - at(sorted, 0.25)) / median);
-    }
+    private static final double COMPILING = 3;
 
-    private static double at(List<Double> sorted, double share) {
-        return sorted.get((int) Math.round(share * (sorted.size() - 1)));
-    }
-
-    /// How long to measure.
+    /// How long to measure. The first turns of a contestant may be spent by the compiler or on cold memory: turns go on
+    /// until there were two in which the best time did not fall and nothing was compiled, for ours and theirs alike.
+    /// Calls that take long need fewer: a few of them say as much as many short ones.
     ///
-    /// @param warmUp seconds of calls that do not count, for each contestant; at least one call unless 0
     /// @param turn seconds of a turn; at least one call
-    /// @param rounds turns of each contestant
-    record Effort(double warmUp, double turn, int rounds) {}
+    /// @param turns of each contestant at least, unless they take long
+    /// @param most turns of a contestant whose time goes on falling
+    /// @param enough seconds in all turns of a contestant after which a single one without a fall will do
+    /// @param limit seconds in all turns of a contestant after which there is none
+    record Effort(double turn, int turns, int most, double enough, double limit) {}
 
-    /// Lets all contestants take turns.
+    /// Lets all contestants take turns, in another order each time.
     ///
+    /// @param first seconds of a call that each of them made before, which counts
     /// @param pause milliseconds before each turn
-    static List<Timing> measure(List<Contestant> contestants, Effort effort, long pause, Random random) {
-        for (Contestant c : contestants) {
-            rest(pause);
-            long end = System.nanoTime() + nanos(effort.warmUp());
-            while (System.nanoTime() < end) {
-                c.prepare().run();
-                c.call().run();
-            }
-        }
-        List<List<Double>> times = new ArrayList<>();
-        List<Integer> order = new ArrayList<>();
+    static List<Timing> measure(
+            List<Contestant> contestants, List<Double> first, Effort effort, long pause, Random random) {
+        JitCompiler compiler = new JitCompiler();
+        List<Turns> all = new ArrayList<>();
         for (int i = 0; i < contestants.size(); i++) {
-            times.add(new ArrayList<>());
-            order.add(i);
+            all.add(new Turns(contestants.get(i), effort, first.get(i), compiler));
         }
-        for (int round = 0; round < effort.rounds(); round++) {
-            Collections.shuffle(order, random);
-            for (int i : order) {
+        List<Turns> left = new ArrayList<>(all);
+        while (!left.isEmpty()) {
+            Collections.shuffle(left, random);
+            for (Turns turns : left) {
                 rest(pause);
-                Contestant c = contestants.get(i);
-                long end = System.nanoTime() + nanos(effort.turn());
-                long now;
-                do {
-                    c.prepare().run();
-                    long start = System.nanoTime();
-                    c.call().run();
-                    now = System.nanoTime();
-                    times.get(i).add((now - start) * 1e-9);
-                } while (now < end);
+                turns.take();
             }
+            left.removeIf(Turns::isOver);
         }
-        return times.stream().map(Timing::of).toList();
-    }
-
-    private static long nanos(double seconds) {
-        return (long) (seconds * 1e9);
+        return all.stream().map(Turns::timing).toList();
     }
 
     private static void rest(long millis) {
         long end = System.nanoTime() + millis * 1_000_000;
         while (System.nanoTime() < end) {
             LockSupport.parkNanos(end - System.nanoTime());
+        }
+    }
+
+    /// The turns of one contestant.
+    private static final class Turns {
+        private final Contestant contestant;
+        private final Effort effort;
+        private final JitCompiler compiler;
+        private final List<List<Double>> taken = new ArrayList<>();
+        private double best;
+        private double spent;
+        private int sinceItFell;
+
+        Turns(Contestant contestant, Effort effort, double first, JitCompiler compiler) {
+            this.contestant = contestant;
+            this.effort = effort;
+            this.compiler = compiler;
+            this.best = first;
+        }
+
+        void take() {
+            List<Double> seconds = new ArrayList<>();
+            long end = System.nanoTime() + (long) (effort.turn() * 1e9);
+            long now;
+            do {
+                long start = System.nanoTime();
+                contestant.call().run();
+                now = System.nanoTime();
+                seconds.add((now - start) * 1e-9);
+            } while (now < end);
+            taken.add(seconds);
+            spent += (now - end) * 1e-9 + effort.turn();
+            double shortest = Collections.min(seconds);
+            boolean settled = compiler.await(COMPILING) && shortest >= FELL * best;
+            sinceItFell = settled ? sinceItFell + 1 : 0;
+            best = Math.min(best, shortest);
+        }
+
+        boolean isOver() {
+            return taken.size() >= effort.most()
+                    || spent >= effort.limit()
+                    || (spent >= effort.enough() && sinceItFell >= 1)
+                    || (taken.size() >= effort.turns() && sinceItFell >= SETTLED);
+        }
+
+        Timing timing() {
+            int from = Math.max(0, taken.size() - Math.max(1, effort.turns() - 1));
+            List<Double> last = new ArrayList<>();
+            taken.subList(from, taken.size()).forEach(last::addAll);
+            Collections.sort(last);
+            double median = at(last, 0.5);
+            return new Timing(best, median, (at(last, 0.75) - at(last, 0.25)) / median);
+        }
+
+        private static double at(List<Double> sorted, double share) {
+            return sorted.get((int) Math.round(share * (sorted.size() - 1)));
         }
     }
 }

@@ -5,17 +5,15 @@ import dev.palimpsest.bench.peers.Torch.Value;
 import dev.palimpsest.kernels.DType;
 import dev.palimpsest.kernels.NdArray;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /// The blocks of the models in ops of libtorch, as a Python program would write them for speed: fused attention,
-/// rotation by one complex product, channels innermost, no copies that are not needed.
+/// rotation by one complex product, no copies that are not needed.
 final class TorchBlocks {
     private final Torch torch;
     private final RandomModel model;
     private final Map<String, Value> weights = new HashMap<>();
-    private final Map<String, Value> lasting = new HashMap<>();
 
     TorchBlocks(Torch torch, RandomModel model) {
         this.torch = torch;
@@ -25,15 +23,6 @@ final class TorchBlocks {
     /// A weight; wrapped when it is first asked for, which must not be inside a scope.
     Value w(String name) {
         return weights.computeIfAbsent(name, n -> torch.lasting(model.get(n)));
-    }
-
-    /// A weight `(O, C, kH, kW)` with its channels innermost.
-    private Value channelsLast(String name, Field field) {
-        return lasting.computeIfAbsent(name, n -> {
-            NdArray weight = model.get(n); // (O, C, kH, kW)
-            NdArray copy = field.converted(weight.permute(0, 2, 3, 1), weight.dtype()); // (O, kH, kW, C)
-            return torch.lasting(copy.permute(0, 3, 1, 2));
-        });
     }
 
     // ---- shared parts
@@ -274,50 +263,5 @@ final class TorchBlocks {
     Value infinityHead(Value hidden, Value scale, Value shift, int dim, double eps) {
         Value h = affine(torch.layerNorm(hidden, dim, null, null, eps), scale, shift);
         return torch.linear(h, w("head.weight"), w("head.bias"));
-    }
-
-    // ---- Infinity's autoencoder
-
-    /// Decodes latents.
-    ///
-    /// @param x `(1, d, h, w)`, channels innermost
-    /// @param widths channels of the levels, full resolution first
-    /// @return `(1, 3, h p, w p)`
-    Value decode(Value x, List<Integer> widths, int residualBlocks, int halvings, int size, Field field) {
-        Value h = conv(x, "decoder.conv_in", 1, field);
-        h = residual(h, "decoder.mid.block_1", false, field);
-        h = residual(h, "decoder.mid.block_2", false, field);
-        int side = size;
-        int in = widths.getLast();
-        for (int i = widths.size() - 1; i >= 0; i--) {
-            for (int j = 0; j <= residualBlocks; j++) {
-                h = residual(h, "decoder.up." + i + ".block." + j, j == 0 && in != widths.get(i), field);
-            }
-            if (i >= 1 && i <= halvings) {
-                side *= 2;
-                h = conv(torch.upsampleNearest(h, side, side), "decoder.up." + i + ".upsample.conv", 1, field);
-            }
-            in = widths.get(i);
-        }
-        return conv(normed(h, "decoder.norm_out"), "decoder.conv_out", 1, field);
-    }
-
-    private Value residual(Value x, String at, boolean widens, Field field) {
-        Value h = conv(normed(x, at + ".norm1"), at + ".conv1", 1, field);
-        h = conv(normed(h, at + ".norm2"), at + ".conv2", 1, field);
-        return torch.add(widens ? conv(x, at + ".nin_shortcut", 0, field) : x, h);
-    }
-
-    private Value normed(Value x, String at) {
-        String name = at + (model.has(at + ".weight") ? "" : ".norm");
-        return torch.silu(torch.groupNorm(x, 32, w(name + ".weight"), w(name + ".bias"), 1e-6));
-    }
-
-    private Value conv(Value x, String at, long padding, Field field) {
-        String name = at + (model.has(at + ".weight") ? "" : ".conv");
-        return torch.convolution(
-                x, channelsLast(name + ".weight", field), w(name + ".bias"), new long[] {1, 1}, new long[] {
-                    padding, padding
-                });
     }
 }

@@ -33,6 +33,7 @@ public final class Torch {
     private final Function delete = library.function("aoti_torch_delete_tensor_object");
     private final Function fromBlob = library.function("aoti_torch_create_tensor_from_blob");
     private final Function dataPointer = library.function("aoti_torch_get_data_ptr");
+    private final Function size = library.function("aoti_torch_get_size");
     private final Function elements = library.function("aoti_torch_get_numel");
     private final Arena constants = Arena.global();
     private final MemorySegment scratch = constants.allocate(4096, 64);
@@ -119,6 +120,12 @@ public final class Torch {
                     result.address()));
             return keep(new Value(result.get(ValueLayout.JAVA_LONG, 0)));
         }
+    }
+
+    /// Extent of an axis.
+    public long extent(Value x, int axis) {
+        check(size.of(x.handle, axis, scratch.address()));
+        return scratch.get(ValueLayout.JAVA_LONG, 0);
     }
 
     /// The numbers of a dense f32 tensor, valid until the tensor is released.

@@ -100,6 +100,17 @@ public final class ScaleCache implements AutoCloseable {
         next++;
     }
 
+    /// Forgets a scale and those behind it, which can then be computed again.
+    ///
+    /// @throws IllegalArgumentException if it has not been there
+    public void rewind(int scale) {
+        if (scale < 0 || scale >= next) {
+            throw new IllegalArgumentException(
+                    "infinity: scale " + scale + " cannot be forgotten, " + next + " scales have been there");
+        }
+        next = scale;
+    }
+
     /// Gives the memory back. Closing twice is harmless.
     @Override
     public void close() {

@@ -290,6 +290,27 @@ class InfinityTransformerTest {
     }
 
     @Test
+    void aScaleThatWasForgottenComesOutAsBefore() {
+        Scope.run(() -> {
+            TextCondition text = model.condition(texts(1, 4), BiasMode.ORIGINAL);
+            Tensor codes = codes(2, 1); // (1, L - 1, bits)
+            Tensor second = model.tokens(codes.slice(1, 0, LAYOUT.schedule().start(2) - 1)); // (1, h w, C)
+            try (ScaleCache cache = new ScaleCache(CONFIG, LAYOUT, 1)) {
+                model.extend(cache, model.firstToken(text), text, null, new Cancellation());
+                Tensor before = model.extend(cache, second, text, null, new Cancellation()); // (1, h w, C)
+                assertThatIllegalArgumentException()
+                        .isThrownBy(() -> cache.rewind(2))
+                        .withMessageContaining("scale 2 cannot be forgotten, 2 scales have been there");
+                cache.rewind(1);
+                assertThat(cache.next()).isEqualTo(1);
+                Tensor again = model.extend(cache, second, text, null, new Cancellation()); // (1, h w, C)
+                assertThat(again.toFloatArray()).isEqualTo(before.toFloatArray());
+            }
+            return null;
+        });
+    }
+
+    @Test
     void whatDoesNotFitIsRefusedInASentence() {
         Scope.run(() -> {
             TextCondition text = model.condition(texts(1, 4), BiasMode.ORIGINAL);
