@@ -223,7 +223,8 @@ final class VectorNorms {
                 factor = rows;
                 factorAt = by;
             } else {
-                VectorElementwise.dense(Binary.MULTIPLY).run(factor, factorAt, rows, by, scratch, slots + 4 * slot, width);
+                VectorElementwise.dense(Binary.MULTIPLY)
+                        .run(factor, factorAt, rows, by, scratch, slots + 4 * slot, width);
                 factor = scratch;
                 factorAt = slots + 4 * slot;
             }

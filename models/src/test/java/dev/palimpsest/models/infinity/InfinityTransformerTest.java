@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.models.api.Cancellation;
+import dev.palimpsest.models.api.LoadOptions;
+import dev.palimpsest.models.api.RecordedKernels;
 import dev.palimpsest.models.infinity.InfinityTransformer.InnerGuidance;
 import dev.palimpsest.models.infinity.InfinityTransformer.TextCondition;
 import dev.palimpsest.models.infinity.ScaleSchedule.Scale;
@@ -16,6 +19,7 @@ import dev.palimpsest.tensor.Tensor;
 import dev.palimpsest.tensor.autograd.Tape;
 import dev.palimpsest.tensor.nn.Linear;
 import dev.palimpsest.tensor.nn.Observer;
+import dev.palimpsest.tensor.nn.PackedWeights;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.WeightTree;
 import java.nio.file.Path;
@@ -98,6 +102,31 @@ class InfinityTransformerTest {
             assertThat(Checks.distance(Tensor.concat(parts, 1), whole)).isLessThan(2e-6);
             return null;
         });
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void productsAreComputedAsAsked(Arithmetic arithmetic) {
+        InfinityTransformer other = new InfinityTransformer(WeightTree.of(checkpoint), CONFIG);
+        Arithmetic floating = arithmetic == Arithmetic.BF16 ? Arithmetic.BF16 : Arithmetic.F32;
+        Set<String> expected = Set.of("matmul " + arithmetic, "attention " + floating);
+        LoadOptions options = LoadOptions.defaults().withArithmetic(arithmetic);
+        try (PackedWeights packed = options.packedWeights(List.of(checkpoint))) {
+            packed.attach(other);
+            RecordedKernels kernels = new RecordedKernels();
+            assertThat(kernels.secondRun(() -> {
+                        TextCondition text = other.condition(texts(1, 4, 7), BiasMode.ORIGINAL);
+                        other.forward(codes(2, 2), text, LAYOUT, new Cancellation());
+                    }))
+                    .isEqualTo(expected);
+            assertThat(kernels.secondRun(() -> {
+                        TextCondition text = other.condition(texts(1, 4, 7), BiasMode.ORIGINAL);
+                        try (ScaleCache cache = new ScaleCache(CONFIG, LAYOUT, 2)) {
+                            other.extend(cache, other.firstToken(text), text, null, new Cancellation());
+                        }
+                    }))
+                    .isEqualTo(expected);
+        }
     }
 
     @Test

@@ -5,11 +5,15 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.palimpsest.kernels.Arithmetic;
 import dev.palimpsest.models.api.Cancellation;
+import dev.palimpsest.models.api.LoadOptions;
+import dev.palimpsest.models.api.RecordedKernels;
 import dev.palimpsest.models.json.JsonObject;
 import dev.palimpsest.models.vincie.RandomWeights;
 import dev.palimpsest.tensor.Scope;
 import dev.palimpsest.tensor.Tensor;
+import dev.palimpsest.tensor.nn.PackedWeights;
 import dev.palimpsest.weights.Checkpoint;
 import dev.palimpsest.weights.CheckpointException;
 import dev.palimpsest.weights.SafeTensorsWriter;
@@ -17,6 +21,7 @@ import dev.palimpsest.weights.WeightTree;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
@@ -24,6 +29,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class T5EncoderTest {
     /// Small sizes that differ from each other.
@@ -80,6 +86,21 @@ class T5EncoderTest {
     @Test
     void sizesAreReadFromTheTensorsAndTheConfiguration() {
         withEncoder(weights(), encoder -> assertThat(encoder.config()).isEqualTo(CONFIG));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void itKeepsNoCopiesAndHasNoIntegers(Arithmetic arithmetic) {
+        Arithmetic floating = arithmetic == Arithmetic.BF16 ? Arithmetic.BF16 : Arithmetic.F32;
+        withEncoder(weights(), encoder -> {
+            try (PackedWeights passing =
+                    LoadOptions.defaults().withArithmetic(arithmetic).withoutCopies()) {
+                passing.attach(encoder);
+                assertThat(new RecordedKernels().secondRun(() -> encode(encoder, TEXTS)))
+                        .isEqualTo(Set.of("matmul " + floating, "attention F32"));
+                assertThat(passing.bytes()).isZero();
+            }
+        });
     }
 
     @Test
