@@ -75,31 +75,17 @@ final class Finisher {
                 residual == null || inPlace ? Along.ABSENT : residual.along()));
     }
 
-    /// Tells a micro-kernel which places some rows will go to, if these are easy to tell.
-    ///
-    /// @param row first row of the output
-    /// @param rows how many
-    /// @param column first column of the output
-    void announce(int row, int rows, int column, Arguments tile) {
-        long stride = out.stride(row, rows);
-        if (dense && stride >= 0) {
-            tile.set(TileGenerator.OUT, out.address(row, column)).set(TileGenerator.OUT_STRIDE, stride);
-        }
-        if (dense && residual != null && residual.step == 1 && residual.stride(row, rows) >= 0) {
-            tile.set(TileGenerator.RESIDUAL, residual.address(row, column))
-                    .set(TileGenerator.RESIDUAL_STRIDE, residual.stride(row, rows));
-        }
-    }
-
-    /// Lets a micro-kernel over patches finish and write some rows of a panel, if nothing but a bias and a residual is
+    /// Lets a micro-kernel finish and write some rows of a panel, if nothing but a bias and a residual is
     /// to be added and whole vectors are written.
     ///
     /// @param row first row of the output
     /// @param rows how many
     /// @param column first column of the output
     /// @param columns how many of the panel's columns exist
+    /// @param activations where the scales of the rows are, the first of which is that of row `firstRow`
     /// @return whether it does
-    boolean delegate(int row, int rows, int column, int columns, Arguments tile) {
+    boolean delegate(
+            int row, int rows, int column, int columns, Activations activations, int firstRow, Arguments tile) {
         long outStride = out.stride(row, rows);
         long residualStride = residual == null ? 0 : residual.stride(row, rows);
         if (!dense
@@ -116,6 +102,12 @@ final class Finisher {
                 .set(TileGenerator.RESIDUAL, residual == null ? 0 : residual.address(row, column))
                 .set(TileGenerator.RESIDUAL_STRIDE, residualStride)
                 .set(TileGenerator.BIAS, bias == 0 ? 0 : bias + column * 4L);
+        if (quantized != null) {
+            tile.set(TileGenerator.COLUMN_SCALES, quantized.scales().address() + column * 4L)
+                    .set(TileGenerator.COLUMN_SUMS, quantized.sums().address() + column * 4L)
+                    .set(TileGenerator.ROW_SCALES, activations.scales() + 4L * (row - firstRow))
+                    .set(TileGenerator.ROW_ZEROS, activations.zeros() + 4L * (row - firstRow));
+        }
         return true;
     }
 

@@ -98,6 +98,7 @@ final class LayoutGenerator {
         a.mov(R8, at(RDI, FROM));
         a.mov(R9, at(RDI, TO));
         a.mov(R10, at(RDI, ROWS));
+        a.mov(RAX, at(RDI, FROM_STRIDE));
         a.mov(R11, at(RDI, TAIL));
         a.kmovw(MASK, R11);
         if (to == DType.U8 || to == DType.I8) {
@@ -110,6 +111,7 @@ final class LayoutGenerator {
         a.mov(RSI, R8);
         a.mov(RDX, R9);
         forEachVector(from, 1, (x, chain) -> {
+            a.prefetcht1(at(RSI, RAX, 1, 0)); // the next row: reading takes longer than computing
             store(x, to);
             a.add(RDX, 16 * to.bytes());
         });

@@ -89,6 +89,15 @@ final class TileGenerator {
     /// How many bytes of what begins at `NEXT` are brought into the cache every four steps, at most [#FETCHED].
     static final int NEXT_STEP = 136;
 
+    /// Address of the scales of the columns; this and the following for integers only.
+    static final int COLUMN_SCALES = 144;
+    /// Address of the sums of the columns' weights, 32-bit integers.
+    static final int COLUMN_SUMS = 152;
+    /// Address of the scales of the rows.
+    static final int ROW_SCALES = 160;
+    /// Address of the zero points of the rows, 32-bit integers.
+    static final int ROW_ZEROS = 168;
+
     /// Independent sums that keep the multipliers busy: two multiplications a cycle, each of which takes four.
     private static final int ENOUGH = 8;
 
@@ -130,7 +139,7 @@ final class TileGenerator {
         /// A single stretch each of so few rows that the panel comes from memory for them alone: it is fetched past
         /// the caches, from far enough ahead to cross into pages that the processor's own prefetching waits for.
         STREAM,
-        /// A single stretch each; the places of `OUT` and `RESIDUAL` are brought into the cache. Not scaled.
+        /// A single stretch each, whose sums go to `OUT`; the places there are brought into the cache. Not scaled.
         ROWS_AND_OUT,
         /// Stretches, each `UNITS` long, that lie apart; a panel has them behind each other. Not scaled.
         PATCHES
@@ -177,18 +186,20 @@ final class TileGenerator {
             groups();
         } else {
             begin();
-            if (tile.kind == Kind.ROWS_AND_OUT) {
-                fetch(OUT, OUT_STRIDE, a::prefetchw);
-                fetch(RESIDUAL, RESIDUAL_STRIDE, a::prefetcht0);
-            }
             if (patches) {
                 stretches();
-                joinChains();
-                deliver();
             } else {
+                if (tile.kind == Kind.ROWS_AND_OUT) {
+                    fetch(OUT, OUT_STRIDE, a::prefetchw);
+                    fetch(RESIDUAL, RESIDUAL_STRIDE, a::prefetcht0);
+                }
                 formAddresses();
                 multiply();
-                joinChains();
+            }
+            joinChains();
+            if (patches || tile.kind == Kind.ROWS_AND_OUT) {
+                deliver();
+            } else {
                 forEachSum((sum, place) -> a.vmovups(place, sum));
             }
         }
@@ -253,6 +264,12 @@ final class TileGenerator {
         forEachSum((sum, place) -> a.vmovups(place, sum));
         a.jmp(end);
         a.bind(toOut);
+        if (tile.type == TileType.U8_I8) {
+            dequantize();
+        } else if (tile.type == TileType.F32_I8) {
+            a.mov(R11, at(RDI, COLUMN_SCALES));
+            forEachSum((sum, place) -> a.vmulps(sum, sum, at(R11, sum.number() % tile.vectors * 64)));
+        }
         Label noBias = new Label();
         a.mov(R11, at(RDI, BIAS));
         a.test(R11, R11);
@@ -273,6 +290,33 @@ final class TileGenerator {
         a.bind(end);
     }
 
+    /// Makes numbers of sums of quantised integers, see [dev.palimpsest.kernels.Quantization].
+    private void dequantize() {
+        a.mov(RSI, at(RDI, COLUMN_SUMS));
+        a.mov(RCX, at(RDI, COLUMN_SCALES));
+        a.mov(RAX, at(RDI, ROW_ZEROS));
+        a.mov(R11, at(RDI, ROW_SCALES));
+        int free = 28; // behind the sums of the largest tile
+        for (int j = 0; j < tile.vectors; j++) {
+            a.vmovups(zmm(free + j), at(RSI, j * 64));
+        }
+        for (int i = 0; i < tile.rows; i++) {
+            for (int j = 0; j < tile.vectors; j++) {
+                Vec sum = sum(i, j);
+                Vec product = zmm(free + 2 + j);
+                a.vpmulld(product, zmm(free + j), at(RAX, 4 * i).toAll());
+                a.vpsubd(sum, sum, product);
+                a.vcvtdq2ps(sum, sum);
+                a.vmulps(sum, sum, at(RCX, j * 64));
+                a.vmulps(sum, sum, at(R11, 4 * i).toAll());
+            }
+        }
+        a.add(RAX, 4 * tile.rows);
+        a.add(R11, 4 * tile.rows);
+        a.mov(at(RDI, ROW_ZEROS), RAX);
+        a.mov(at(RDI, ROW_SCALES), R11);
+    }
+
     /// Goes along the places of a tile in an array whose address is in `r11`.
     private void forEachRow(int address, int stride, ForSum action) {
         for (int i = 0; i < tile.rows; i++) {
@@ -284,7 +328,7 @@ final class TileGenerator {
         a.mov(at(RDI, address), R11);
     }
 
-    /// Fetches what a tile touches of an array in the end, and moves on to the next tile's part.
+    /// Fetches what a tile touches of an array in the end.
     private void fetch(int address, int stride, Consumer<Memory> prefetch) {
         Label end = new Label();
         a.mov(R11, at(RDI, address));
@@ -296,7 +340,6 @@ final class TileGenerator {
             }
             a.add(R11, at(RDI, stride));
         }
-        a.mov(at(RDI, address), R11);
         a.bind(end);
     }
 

@@ -445,17 +445,19 @@ final class X86Matmul {
                     for (int panel = from; panel < to; panel++) {
                         int column = panels.firstColumn() + panel * TileGenerator.COLUMNS;
                         MemorySegment at = single ? sums : sums.asSlice((panel - from) * sumBytes, sumBytes);
+                        int columns = panels.columnsOf(panel);
                         Kind kind = kind(panel, fromK == 0, last);
+                        boolean delegated = kind == Kind.ROWS_AND_OUT
+                                && finisher.delegate(row, rows, column, columns, left, firstRow, tile);
                         if (kind == Kind.ROWS_AND_NEXT) {
                             boolean tiles = fromK == 0 && panel == from && largeTiles + smallTiles > 1;
                             tile.set(TileGenerator.AHEAD, tiles ? tileRows * left.stride() : blockBytes());
-                        } else if (kind == Kind.ROWS_AND_OUT) {
-                            tile.set(TileGenerator.OUT, 0).set(TileGenerator.RESIDUAL, 0);
-                            finisher.announce(row, rows, column, tile);
+                        } else if (kind == Kind.ROWS_AND_OUT && !delegated) {
+                            kind = Kind.ROWS;
                         }
                         multiplyBlock(kind, panel, fromK, length, at.address(), tile);
-                        if (last) {
-                            finisher.write(at, row, rows, column, panels.columnsOf(panel), left, firstRow, finish);
+                        if (last && !delegated) {
+                            finisher.write(at, row, rows, column, columns, left, firstRow, finish);
                         }
                     }
                 }
@@ -466,7 +468,7 @@ final class X86Matmul {
             }
 
             /// What else is fetched: with the first panel the rows of the next tile, with the last panel the rows'
-            /// next block, in the last block the places where the results go.
+            /// next block, in the last block the places where results go that need no more than a micro-kernel does.
             private Kind kind(int panel, boolean first, boolean last) {
                 boolean alone = largeTiles + smallTiles == 1;
                 if (groupScales() != null || streams()) {

@@ -173,7 +173,7 @@ final class X86PatchTiles implements PatchTiles {
                     .set(TileGenerator.OFFSETS, offsets.address())
                     .set(TileGenerator.OUT, 0);
             int row = Math.toIntExact(rows[line]);
-            boolean delegated = last && finisher.delegate(row, length, column, columns, tile);
+            boolean delegated = last && finisher.delegate(row, length, column, columns, PLAIN, row, tile);
             long passes = (long) (largeTiles + smallTiles) * count * (units / TileGenerator.STEPS);
             prefetches.share(tile, passes, panels.address());
             run(a.address(), sums.address() + sumsAt, largeTiles, tileRows, vectors);
