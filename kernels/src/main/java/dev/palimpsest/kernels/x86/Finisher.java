@@ -75,8 +75,8 @@ final class Finisher {
                 residual == null || inPlace ? Along.ABSENT : residual.along()));
     }
 
-    /// Lets a micro-kernel finish and write some rows of a panel, if nothing but a bias and a residual is
-    /// to be added and whole vectors are written.
+    /// Lets a micro-kernel finish and write some rows of a panel, if nothing but a bias and a residual is to be added
+    /// and whole vectors are written.
     ///
     /// @param row first row of the output
     /// @param rows how many
