@@ -101,6 +101,9 @@ final class TileGenerator {
     /// Independent sums that keep the multipliers busy: two multiplications a cycle, each of which takes four.
     private static final int ENOUGH = 8;
 
+    /// Where the constants are that widen 8-bit weights by their bits, if there is room for them.
+    private static final int BITS = 26;
+
     private static final Gpr[] BASES = {RAX, RBX, RBP, R12, R13};
     private static final int ROWS_OF_BASE = 3;
 
@@ -119,6 +122,7 @@ final class TileGenerator {
     private final int firstPanelRegister;
     private final int firstBroadcast;
     private final int broadcasts;
+    private final boolean byBits;
 
     /// One kernel.
     ///
@@ -148,11 +152,15 @@ final class TileGenerator {
     private TileGenerator(Tile tile) {
         this.tile = tile;
         int sums = tile.rows * tile.vectors;
-        chains = sums >= ENOUGH ? 1 : sums >= ENOUGH / 2 ? 2 : 4;
+        // widening takes turns with multiplying, so that sums are not ready when they could be
+        int enough = tile.type.widens() ? 2 * ENOUGH : ENOUGH;
+        chains = sums >= enough ? 1 : sums >= enough / 2 ? 2 : 4;
         firstPanelRegister = chains * sums;
         firstBroadcast = firstPanelRegister + tile.vectors;
-        // the last register holds the mask that widens odd bf16
-        broadcasts = Math.min(4, (tile.type == TileType.F32_BF16 ? 31 : 32) - firstBroadcast);
+        // the last registers hold what widens weights
+        byBits = tile.type == TileType.F32_I8 && firstBroadcast + 2 <= BITS;
+        int end = byBits ? BITS : tile.type == TileType.F32_BF16 ? 31 : 32;
+        broadcasts = Math.min(4, end - firstBroadcast);
     }
 
     /// The program of a kernel.
@@ -177,6 +185,14 @@ final class TileGenerator {
         }
         if (tile.type == TileType.F32_BF16) {
             a.vpbroadcastd(zmm(31), a.constant(0xFFFF_0000));
+        }
+        if (byBits) {
+            constant(0, 0x0000_00FF);
+            constant(1, 0x0000_FF00);
+            constant(2, 0x4B00_0080);
+            constant(3, 0x4700_8000);
+            constant(4, Float.floatToRawIntBits(0x1p23f + 128));
+            constant(5, Float.floatToRawIntBits(0x1p15f + 128));
         }
         Label nextTile = new Label();
         a.bind(nextTile);
@@ -223,6 +239,10 @@ final class TileGenerator {
         a.vzeroupper();
         a.ret();
         return a.toBytes();
+    }
+
+    private void constant(int index, int bits) {
+        a.vpbroadcastd(zmm(BITS + index), a.constant(bits));
     }
 
     private int rowBytes() {
@@ -566,6 +586,10 @@ final class TileGenerator {
                 a.vcvtph2ps(to, to.as(256));
             }
             case F32_I8 -> {
+                if (byBits && element < 3) {
+                    widenByBits(to, from, element);
+                    return;
+                }
                 if (element == 3) {
                     a.vpsrad(to, from, 24);
                 } else {
@@ -575,5 +599,22 @@ final class TileGenerator {
                 a.vcvtdq2ps(to, to);
             }
         }
+    }
+
+    /// Makes floats of 8-bit weights with few shifts, which only one unit of the processor can do.
+    ///
+    /// With its highest bit flipped a weight w is w + 128, not negative. Put as the last bits of the fraction of a
+    /// float whose exponent is that of 2^23, it makes 2^23 + w + 128, from which all but w is subtracted without
+    /// rounding. The second byte stays where it is: there it counts as much in a float of exponent 2^15.
+    private void widenByBits(Vec to, Memory from, int element) {
+        int place = element == 1 ? 1 : 0;
+        if (element == 2) {
+            a.vpsrld(to, from, 16);
+            a.vpandd(to, to, zmm(BITS));
+        } else {
+            a.vpandd(to, zmm(BITS + place), from);
+        }
+        a.vpxord(to, to, zmm(BITS + 2 + place));
+        a.vsubps(to, to, zmm(BITS + 4 + place));
     }
 }
