@@ -8,7 +8,9 @@ import dev.palimpsest.kernels.NdArray;
 import dev.palimpsest.kernels.Parallel;
 import dev.palimpsest.kernels.Shape;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +33,9 @@ public final class StreamingAttention {
 
     /// Queries of a task at most: enough to pay for fetching a block of keys from the third-level cache.
     private static final int GROUP = 192;
+
+    /// Tiles of a task at least, if there are as many.
+    private static final int SMALLEST = 4;
 
     /// Tasks for each thread, so that none waits long for the last.
     private static final int TASKS = 8;
@@ -93,15 +98,14 @@ public final class StreamingAttention {
             int rows = tiles.rows();
             long headBytes = blockBytes * blocks;
             if (headBytes > SHARED) {
-                int size = GROUP / rows * rows;
-                int groups = Math.ceilDiv(queries, size);
-                forEach(each * heads, heads * groups, task -> group(task / groups, task % groups, size, null));
+                List<Queries> groups = groups(heads, GROUP / rows * rows);
+                forEach(each * heads, groups.size(), task -> group(groups.get(task), 0, null));
                 return;
             }
             int atOnce = Math.clamp(SHARED / Math.max(headBytes, 1), 1, heads);
             int wanted = Math.ceilDiv(TASKS * parallel.threads(), atOnce); // groups of a head
-            int size = Math.clamp(queries / wanted, 4 * rows, GROUP) / rows * rows;
-            int groups = Math.ceilDiv(queries, size);
+            int size = Math.clamp(queries / wanted, SMALLEST * rows, GROUP) / rows * rows;
+            List<Queries> groups = groups(atOnce, size);
             boolean[] finite = new boolean[atOnce * blocks];
             try (Workspace workspace = workspaces.take()) {
                 MemorySegment shared = workspace.memory(Workspace.Use.PANELS, headBytes * atOnce);
@@ -114,9 +118,10 @@ public final class StreamingAttention {
                             finite[task] = pack(head, task % blocks, shared, blockBytes * task, own);
                         }
                     });
-                    forEach(each * count, count * groups, task -> {
-                        int head = task / groups;
-                        group(from + head, task % groups, size, new Packed(shared, head * blocks, finite));
+                    List<Queries> some = count == atOnce ? groups : groups(count, size);
+                    forEach(each * count, some.size(), task -> {
+                        Queries group = some.get(task);
+                        group(group, from, new Packed(shared, group.head * blocks, finite));
                     });
                 }
             }
@@ -132,10 +137,32 @@ public final class StreamingAttention {
             }
         }
 
-        private void group(int head, int index, int size, @Nullable Packed packed) {
-            int first = index * size;
+        /// Cuts the queries of some heads into groups that begin with whole tiles. The last ones, which usually see
+        /// most keys, come first, and towards the end groups become smaller and smaller, so that no thread waits long
+        /// for another (Polychronopoulos & Kuck 1987, "Guided self-scheduling").
+        ///
+        /// @param size of the largest group, a multiple of the rows of a tile
+        private List<Queries> groups(int count, int size) {
+            List<Queries> groups = new ArrayList<>();
+            int rows = tiles.rows();
+            long left = (long) count * queries;
+            for (int head = 0; head < count; head++) {
+                for (int end = queries; end > 0; ) {
+                    long share = parallel.threads() == 1 ? size : left / (2L * parallel.threads());
+                    int first = Math.max(0, end - Math.clamp(share, Math.min(SMALLEST * rows, size), size));
+                    first = first / rows * rows;
+                    groups.add(new Queries(head, first, end - first));
+                    left -= end - first;
+                    end = first;
+                }
+            }
+            return groups;
+        }
+
+        /// @param from the head that those of groups are counted from
+        private void group(Queries group, int from, @Nullable Packed packed) {
             try (Workspace workspace = workspaces.take()) {
-                new Group(this, head, first, Math.min(size, queries - first), workspace).run(packed);
+                new Group(this, from + group.head, group.first, group.count, workspace).run(packed);
             }
         }
 
@@ -147,6 +174,9 @@ public final class StreamingAttention {
             return tiles.packValues(v, head, first, count, to, toAt + tiles.keyBytes(), workspace);
         }
     }
+
+    /// Some neighbouring queries of a head.
+    private record Queries(int head, int first, int count) {}
 
     /// Packed blocks.
     ///
