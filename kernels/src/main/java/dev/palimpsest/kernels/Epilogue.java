@@ -23,6 +23,15 @@ public record Epilogue(
         return bias == null ? NONE : new Epilogue(bias, Activation.NONE, null, null);
     }
 
+    /// This epilogue for some of the output's columns.
+    Epilogue columns(int from, int to) {
+        return new Epilogue(columns(bias, from, to), activation, columns(gate, from, to), columns(residual, from, to));
+    }
+
+    private static @Nullable NdArray columns(@Nullable NdArray x, int from, int to) {
+        return x == null || x.rank() == 0 || x.dim(-1) == 1 ? x : x.slice(-1, from, to);
+    }
+
     /// This epilogue with an activation.
     public Epilogue withActivation(Activation activation) {
         return new Epilogue(bias, activation, gate, residual);

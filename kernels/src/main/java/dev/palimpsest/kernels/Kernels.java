@@ -17,6 +17,9 @@ import java.lang.foreign.Arena;
 /// Misfitting shapes and unsupported element types are an [IllegalArgumentException] whose message starts with the op
 /// and names the shapes. Implementations share these checks through `Checks`, so that every provider says the same.
 public interface Kernels {
+    /// Elements of a right side that are packed at once where it is packed in passing.
+    int PACKED_AT_ONCE = 2 << 20;
+
     /// Short name: `scalar`, `vector`.
     String name();
 
@@ -61,8 +64,16 @@ public interface Kernels {
     /// @param epilogue bias `(N)`, activation, gate, residual
     /// @throws IllegalArgumentException where [#pack] throws it
     default void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue, Arithmetic arithmetic) {
-        try (Arena arena = Arena.ofShared()) {
-            matmul(a, pack(b, arithmetic, 0, arena), out, epilogue);
+        Checks.matmul(a, b, out, epilogue, arithmetic);
+        int n = b.dim(1);
+        // Some columns at a time: what is packed stays in the caches until it is used, and never is much.
+        int atOnce = Math.max(64, PACKED_AT_ONCE / Math.max(1, b.dim(0)));
+        for (int from = 0; from < n; from += atOnce) {
+            int to = Math.min(n, from + atOnce);
+            try (Arena arena = Arena.ofShared()) {
+                PackedMatrix some = pack(b.slice(1, from, to), arithmetic, 0, arena);
+                matmul(a, some, out.slice(-1, from, to), epilogue.columns(from, to));
+            }
         }
     }
 

@@ -114,7 +114,7 @@ public final class X86Kernels implements Kernels {
         }
     }
 
-    /// Integers are packed as a whole: their scales, unlike panels, are not made a few columns at a time.
+    /// Integers have scales, for which the general way is good enough.
     @Override
     public void matmul(NdArray a, NdArray b, NdArray out, Epilogue epilogue, Arithmetic arithmetic) {
         if ((arithmetic != Arithmetic.F32 && arithmetic != Arithmetic.BF16) || !matmul.supports(arithmetic)) {
