@@ -9,22 +9,36 @@ final class DeviationLoop implements DeviationRow {
     DeviationLoop() {}
 
     @Override
-    public void run(
+    public void whole(
             MemorySegment x,
             long xo,
             long step,
             int rows,
+            int from,
+            int to,
             int columns,
             MemorySegment means,
             long mo,
             MemorySegment y,
             long yo) {
-        int lanes = Simd.LANES;
-        int i = 0;
-        for (; i <= columns - 4 * lanes; i += 4 * lanes) {
+        for (int i = from; i < to; i += 4 * Simd.LANES) {
             four(x, xo + 4L * i, step, rows, means, mo + 4L * i, y, yo + 4L * i, 4L * columns);
         }
-        for (; i < columns; i += lanes) {
+    }
+
+    @Override
+    public void rest(
+            MemorySegment x,
+            long xo,
+            long step,
+            int rows,
+            int from,
+            int columns,
+            MemorySegment means,
+            long mo,
+            MemorySegment y,
+            long yo) {
+        for (int i = from; i < columns; i += Simd.LANES) {
             VectorMask<Float> rest = Simd.first(columns - i);
             FloatVector m = Simd.load(means, mo + 4L * i, rest);
             FloatVector a = Simd.zero();

@@ -32,7 +32,7 @@ final class GroupLoop implements GroupRow {
 
     /// Two vectors of channels at a time: their means, factors and terms stay in registers while the positions go by.
     @Override
-    public void positions(
+    public void whole(
             MemorySegment x,
             long xo,
             long xStep,
@@ -45,8 +45,7 @@ final class GroupLoop implements GroupRow {
             int positions,
             int n) {
         int lanes = Simd.LANES;
-        int i = 0;
-        for (; i <= n - 2 * lanes; i += 2 * lanes) {
+        for (int i = 0; i < n; i += 2 * lanes) {
             long at = co + 4L * i;
             long next = at + 4L * lanes;
             FloatVector m = Simd.load(c, at);
@@ -64,7 +63,22 @@ final class GroupLoop implements GroupRow {
                 Simd.store(VectorMath.activate(ACTIVATION, w), y, to + 4L * lanes);
             }
         }
-        for (; i < n; i += lanes) {
+    }
+
+    @Override
+    public void rest(
+            MemorySegment x,
+            long xo,
+            long xStep,
+            MemorySegment c,
+            long co,
+            long step,
+            MemorySegment y,
+            long yo,
+            long yStep,
+            int positions,
+            int n) {
+        for (int i = 0; i < n; i += Simd.LANES) {
             VectorMask<Float> rest = Simd.first(n - i);
             long at = co + 4L * i;
             FloatVector m = Simd.load(c, at, rest);

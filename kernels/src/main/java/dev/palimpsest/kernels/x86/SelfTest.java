@@ -38,7 +38,16 @@ final class SelfTest {
                     return "a tile of " + type + " has wrong sums";
                 }
             }
-            return finishes(arena) ? null : "an epilogue is wrong";
+            if (!finishes(arena)) {
+                return "an epilogue is wrong";
+            }
+            if (!new AttentionSelfTest(kernels, false, arena).passes()) {
+                return "attention in F32 is wrong";
+            }
+            if (kernels.supports(TileType.BF16) && !new AttentionSelfTest(kernels, true, arena).passes()) {
+                return "attention in BF16 is wrong";
+            }
+            return null;
         }
     }
 

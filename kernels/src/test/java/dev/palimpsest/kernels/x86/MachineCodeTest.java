@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.palimpsest.kernels.x86.AttentionGenerator.Piece;
 import dev.palimpsest.kernels.x86.MachineCode.Found;
 import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.Arena;
@@ -63,21 +64,57 @@ class MachineCodeTest {
     @Test
     void theSelfTestNoticesAWrongKernel() {
         assumeTrue(MachineCode.isAvailable(), MachineCode.detail());
-        // a program that returns at once
-        MicroKernels broken = new MicroKernels(new ExecutableMemory(), new Cpuid("", new TreeSet<>())) {
+        MicroKernels broken = new Broken() {
             @Override
             Program tile(Tile tile) {
-                Assembler a = new Assembler();
-                a.ret();
-                return new ExecutableMemory().install(a.toBytes(), Arena.ofAuto());
-            }
-
-            @Override
-            boolean supports(TileType type) {
-                return true;
+                return nothing();
             }
         };
 
         assertThat(new SelfTest(broken).firstFailure()).isEqualTo("a tile of F32 has wrong sums");
+    }
+
+    @Test
+    void theSelfTestNoticesAWrongPieceOfAttention() {
+        assumeTrue(MachineCode.isAvailable(), MachineCode.detail());
+        MicroKernels whole = MachineCode.kernels();
+        for (Class<?> wrong : Piece.class.getPermittedSubclasses()) {
+            for (boolean pairs : new boolean[] {false, true}) {
+                if (pairs && !whole.supports(TileType.BF16)) {
+                    continue;
+                }
+                MicroKernels broken = new Broken() {
+                    @Override
+                    Program attention(Piece piece) {
+                        return wrong.isInstance(piece) ? nothing() : whole.attention(piece);
+                    }
+                };
+                try (Arena arena = Arena.ofConfined()) {
+                    assertThat(new AttentionSelfTest(whole, pairs, arena).passes())
+                            .isTrue();
+                    assertThat(new AttentionSelfTest(broken, pairs, arena).passes())
+                            .as(wrong.getSimpleName())
+                            .isFalse();
+                }
+            }
+        }
+    }
+
+    private static class Broken extends MicroKernels {
+        Broken() {
+            super(new ExecutableMemory(), new Cpuid("", new TreeSet<>()));
+        }
+
+        /// A program that returns at once.
+        static Program nothing() {
+            Assembler a = new Assembler();
+            a.ret();
+            return new ExecutableMemory().install(a.toBytes(), Arena.ofAuto());
+        }
+
+        @Override
+        boolean supports(TileType type) {
+            return true;
+        }
     }
 }
