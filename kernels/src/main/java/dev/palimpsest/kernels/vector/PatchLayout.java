@@ -17,16 +17,19 @@ import dev.palimpsest.kernels.Shape;
 /// @param unit elements that a micro-kernel multiplies at a time
 /// @param folded whether frames and lines of the kernel are folded into the channels
 record PatchLayout(int channels, int kT, int kH, int kW, int unit, boolean folded) {
-    /// Stretches shorter than this are folded.
-    private static final int SHORT = 64;
-
     /// The layout for a weight `(O, C, kT, kH, kW)`.
     static PatchLayout of(Shape weight, Arithmetic arithmetic, PatchTiles tiles) {
         int channels = weight.dim(1);
         int kT = weight.dim(2);
         int kH = weight.dim(3);
         int kW = weight.dim(4);
-        return new PatchLayout(channels, kT, kH, kW, tiles.elements(arithmetic), channels * kW < SHORT && kT * kH > 1);
+        return new PatchLayout(
+                channels,
+                kT,
+                kH,
+                kW,
+                tiles.elements(arithmetic),
+                channels * kW < tiles.shortest(arithmetic) && kT * kH > 1);
     }
 
     /// Taps of the kernel.

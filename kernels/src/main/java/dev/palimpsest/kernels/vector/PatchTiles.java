@@ -25,6 +25,11 @@ public interface PatchTiles {
     /// Rows of the largest tile.
     int rows();
 
+    /// The length in elements from which on stretches are worth being multiplied by themselves; shorter ones are
+    /// joined,
+    /// see [PatchLayout].
+    int shortest(Arithmetic arithmetic);
+
     /// How many neighbouring stretches of a patch are best multiplied in one call, at least 1.
     ///
     /// @param units length of a stretch

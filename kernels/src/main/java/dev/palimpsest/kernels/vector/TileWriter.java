@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
 final class TileWriter {
     private static final int LANES = Simd.LANES;
 
+    /// Floats in a cache line.
+    private static final int CACHE_LINE = 16;
+
     private final Operand out;
     private final float @Nullable [] bias;
     private final Activation activation;
@@ -92,6 +95,12 @@ final class TileWriter {
     /// @param column first column of the output
     /// @param columns how many columns exist
     void write(float[] tile, int width, Rows where, int row, int rows, int column, int columns) {
+        if (dense && gate == null && residual == null && activation == Activation.NONE && columns == width) {
+            for (int r = 0; r < rows; r++) {
+                writePlain(tile, r * width, where.outAt[row + r], column, columns);
+            }
+            return;
+        }
         finish(tile, width, rows, column);
         if (dense) {
             for (int r = 0; r < rows; r++) {
@@ -99,6 +108,39 @@ final class TileWriter {
             }
         } else {
             writeElements(tile, width, where, row, rows, column, columns);
+        }
+    }
+
+    /// Writes something to every cache line that a tile will be written to. Stores wait for their cache lines without
+    /// holding up what follows, so that these are there when the tile is complete; all at once in the end, they would
+    /// hold up the loads of the next tile.
+    ///
+    /// Does nothing where a residual might lie in the output.
+    ///
+    /// @param where the rows, of which those from `row` to `row + rows` are meant
+    /// @param column first column of the output
+    /// @param columns how many columns exist
+    void announce(Rows where, int row, int rows, int column, int columns) {
+        if (!dense || residual != null) {
+            return;
+        }
+        for (int r = 0; r < rows; r++) {
+            long at = (where.outAt[row + r] + column) * 4;
+            for (int j = 0; j < columns; j += CACHE_LINE) {
+                out.memory.set(JAVA_FLOAT_UNALIGNED, at + j * 4L, 0f);
+            }
+        }
+    }
+
+    /// One row of whole vectors with nothing but a bias to be added.
+    private void writePlain(float[] tile, int from, long row, int column, int columns) {
+        long at = (row + column) * 4;
+        for (int j = 0; j < columns; j += LANES) {
+            FloatVector v = FloatVector.fromArray(Simd.FLOATS, tile, from + j);
+            if (bias != null) {
+                v = v.add(FloatVector.fromArray(Simd.FLOATS, bias, column + j));
+            }
+            Simd.store(v, out.memory, at + j * 4L);
         }
     }
 

@@ -109,6 +109,11 @@ final class Tiles {
         return tile;
     }
 
+    /// Rows of the largest inner-product tile with at least this many columns.
+    int innerRows(int columns) {
+        return Math.clamp(rows * vectors / columns, 1, INNER_ROWS);
+    }
+
     /// Columns of the inner-product tile with this many rows.
     int innerColumns(int tileRows) {
         int sums = rows * vectors;

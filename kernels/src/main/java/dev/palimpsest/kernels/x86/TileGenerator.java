@@ -114,7 +114,7 @@ final class TileGenerator {
     static final int STEPS = 4;
 
     /// Bytes that can be fetched every so many steps.
-    static final int FETCHED = 128;
+    static final int FETCHED = 192;
 
     private final Assembler a = new Assembler();
     private final Tile tile;

@@ -24,6 +24,9 @@ final class X86PatchTiles implements PatchTiles {
     /// Bytes of a panel that stay in the second-level cache beside everything else.
     private static final int PANEL = 300 * 1024;
 
+    /// Elements that pay for going on to the next stretch inside a kernel.
+    private static final int SHORT = 8;
+
     private final MicroKernels kernels;
 
     X86PatchTiles(MicroKernels kernels) {
@@ -62,6 +65,11 @@ final class X86PatchTiles implements PatchTiles {
     @Override
     public int rows() {
         return TileType.F32.rows();
+    }
+
+    @Override
+    public int shortest(Arithmetic arithmetic) {
+        return SHORT;
     }
 
     @Override
