@@ -123,8 +123,17 @@ final class Field implements AutoCloseable {
         ours(label, make, team -> team.providers());
     }
 
+    /// Adds our portable kernels alone when time is short, else each of our providers: for what the others hand on to
+    /// these.
+    void portable(String label, Function<Kernels, Contestant> make) {
+        ours(label, make, team -> {
+            List<Kernels> all = team.providers();
+            return session.quick() && all.size() > 1 ? List.of(all.getFirst()) : all;
+        });
+    }
+
     /// Adds our best provider alone when time is short, else each of them: for narrow types, which the portable
-    /// kernels compute in f32.
+    /// kernels compute in f32, and for what takes longest.
     void best(String label, Function<Kernels, Contestant> make) {
         ours(label, make, team -> {
             List<Kernels> all = team.providers();

@@ -105,7 +105,7 @@ final class RowFunctions {
     }
 
     private static void ours(Field field, NdArray x, Ours ours) {
-        field.ours("f32", k -> {
+        field.portable("f32", k -> {
             NdArray out = field.zeros(DType.F32, x.shape().dims());
             return Contestant.writing(k.name(), () -> ours.call(k, x, out), () -> out);
         });

@@ -21,6 +21,7 @@ import java.util.Random;
 record Session(List<Team> teams, Peers peers, boolean quick, Random random, List<Row> rows, PrintStream log) {
     private static final Effort THOROUGH = new Effort(0.2, 8, 24, 4, 20);
     private static final Effort QUICK = new Effort(0.04, 4, 12, 0.8, 2.5);
+    private static final double COMPILING = 3;
     private static final long GAP = 25;
     private static final long GAP_WITHOUT_WORKERS = 2;
 
@@ -39,8 +40,14 @@ record Session(List<Team> teams, Peers peers, boolean quick, Random random, List
     ///
     /// @param first seconds of a call that each of them made before
     List<Timing> measure(Team team, List<Contestant> contestants, List<Double> first) {
+        JitCompiler compiler = new JitCompiler();
         return Timing.measure(
-                contestants, first, quick ? QUICK : THOROUGH, team.threads() == 1 ? GAP_WITHOUT_WORKERS : GAP, random);
+                contestants,
+                first,
+                quick ? QUICK : THOROUGH,
+                team.threads() == 1 ? GAP_WITHOUT_WORKERS : GAP,
+                random,
+                () -> compiler.await(COMPILING));
     }
 
     /// Adds a row, and prints it.

@@ -5,6 +5,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 
 /// Times of single calls of one contestant, in seconds.
 ///
@@ -15,8 +16,6 @@ record Timing(double best, double median, double spread) {
     private static final double FELL = 0.97;
     private static final int SETTLED = 2;
 
-    private static final double COMPILING = 3;
-
     /// How long to measure. The first turns of a contestant may be spent by the compiler or on cold memory: turns go on
     /// until there were two in which the best time did not fall and nothing was compiled, for ours and theirs alike.
     /// Calls that take long need fewer: a few of them say as much as many short ones.
@@ -25,19 +24,24 @@ record Timing(double best, double median, double spread) {
     /// @param turns of each contestant at least, unless they take long
     /// @param most turns of a contestant whose time goes on falling
     /// @param enough seconds in all turns of a contestant after which a single one without a fall will do
-    /// @param limit seconds in all turns of a contestant after which there is none
+    /// @param limit seconds in all turns of a contestant after which there is none, but for a second one after a fall
     record Effort(double turn, int turns, int most, double enough, double limit) {}
 
     /// Lets all contestants take turns, in another order each time.
     ///
     /// @param first seconds of a call that each of them made before, which counts
     /// @param pause milliseconds before each turn
+    /// @param undisturbed asked after a turn, whether nothing was compiled meanwhile
     static List<Timing> measure(
-            List<Contestant> contestants, List<Double> first, Effort effort, long pause, Random random) {
-        JitCompiler compiler = new JitCompiler();
+            List<Contestant> contestants,
+            List<Double> first,
+            Effort effort,
+            long pause,
+            Random random,
+            BooleanSupplier undisturbed) {
         List<Turns> all = new ArrayList<>();
         for (int i = 0; i < contestants.size(); i++) {
-            all.add(new Turns(contestants.get(i), effort, first.get(i), compiler));
+            all.add(new Turns(contestants.get(i), effort, first.get(i), undisturbed));
         }
         List<Turns> left = new ArrayList<>(all);
         while (!left.isEmpty()) {
@@ -62,16 +66,16 @@ record Timing(double best, double median, double spread) {
     private static final class Turns {
         private final Contestant contestant;
         private final Effort effort;
-        private final JitCompiler compiler;
+        private final BooleanSupplier undisturbed;
         private final List<List<Double>> taken = new ArrayList<>();
         private double best;
         private double spent;
         private int sinceItFell;
 
-        Turns(Contestant contestant, Effort effort, double first, JitCompiler compiler) {
+        Turns(Contestant contestant, Effort effort, double first, BooleanSupplier undisturbed) {
             this.contestant = contestant;
             this.effort = effort;
-            this.compiler = compiler;
+            this.undisturbed = undisturbed;
             this.best = first;
         }
 
@@ -88,14 +92,14 @@ record Timing(double best, double median, double spread) {
             taken.add(seconds);
             spent += (now - end) * 1e-9 + effort.turn();
             double shortest = Collections.min(seconds);
-            boolean settled = compiler.await(COMPILING) && shortest >= FELL * best;
+            boolean settled = undisturbed.getAsBoolean() && shortest >= FELL * best;
             sinceItFell = settled ? sinceItFell + 1 : 0;
             best = Math.min(best, shortest);
         }
 
         boolean isOver() {
             return taken.size() >= effort.most()
-                    || spent >= effort.limit()
+                    || (spent >= effort.limit() && (sinceItFell >= 1 || taken.size() >= SETTLED))
                     || (spent >= effort.enough() && sinceItFell >= 1)
                     || (taken.size() >= effort.turns() && sinceItFell >= SETTLED);
         }

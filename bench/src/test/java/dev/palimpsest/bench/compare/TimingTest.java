@@ -46,7 +46,8 @@ class TimingTest {
                 List.of(1.0, 1.0),
                 new Effort(0, 2, 40, 10, 10),
                 0,
-                new Random(1));
+                new Random(1),
+                () -> true);
 
         assertThat(falling.calls).as("turns of one that gets faster").isGreaterThan(6);
     }
@@ -55,7 +56,8 @@ class TimingTest {
     void turnsEndAtTheLimitHoweverTheTimeFalls() {
         Warming falling = new Warming(1000);
 
-        Timing.measure(List.of(falling.contestant()), List.of(1.0), new Effort(0, 2, 5, 10, 10), 0, new Random(1));
+        Timing.measure(
+                List.of(falling.contestant()), List.of(1.0), new Effort(0, 2, 5, 10, 10), 0, new Random(1), () -> true);
 
         assertThat(falling.calls).isLessThanOrEqualTo(5);
     }
@@ -65,7 +67,12 @@ class TimingTest {
         Warming steady = new Warming(2); // 30 ms
 
         List<Timing> timings = Timing.measure(
-                List.of(steady.contestant()), List.of(0.029), new Effort(0, 8, 8, 0.02, 10), 0, new Random(1));
+                List.of(steady.contestant()),
+                List.of(0.029),
+                new Effort(0, 8, 8, 0.02, 10),
+                0,
+                new Random(1),
+                () -> true);
 
         assertThat(steady.calls).isEqualTo(1);
         assertThat(timings.getFirst().best()).as("the call before counts").isEqualTo(0.029);
@@ -73,10 +80,32 @@ class TimingTest {
 
     @Test
     void thereIsALimitOfTime() {
-        Warming falling = new Warming(2); // 30 ms
+        Warming falling = new Warming(1000); // 30 ms, 30 ms, 10 ms, ...
 
-        Timing.measure(List.of(falling.contestant()), List.of(1.0), new Effort(0, 8, 8, 0.02, 0.025), 0, new Random(1));
+        Timing.measure(
+                List.of(falling.contestant()),
+                List.of(1.0),
+                new Effort(0, 8, 8, 10, 0.025),
+                0,
+                new Random(1),
+                () -> true);
 
-        assertThat(falling.calls).isEqualTo(1);
+        assertThat(falling.calls).isEqualTo(2);
+    }
+
+    @Test
+    void aTurnDuringWhichSomethingWasCompiledDoesNotCount() {
+        Warming steady = new Warming(0);
+        int[] asked = {0};
+
+        Timing.measure(
+                List.of(steady.contestant()),
+                List.of(1e-9),
+                new Effort(0, 2, 40, 10, 10),
+                0,
+                new Random(1),
+                () -> ++asked[0] > 5);
+
+        assertThat(steady.calls).isEqualTo(7);
     }
 }
