@@ -105,26 +105,7 @@ final class ScoreLoop implements ScoreRow {
             float[] max,
             float[] factor,
             float[] sums) {
-        for (int r = 0; r < rows; r++) {
-            long row = at + r * stride;
-            float before = max[first + r];
-            float now = max(m, row, n, before);
-            // nothing seen yet: any finite number makes the weights 0
-            float shift = Math.max(now, -Float.MAX_VALUE);
-            float by = now == before ? 1 : (float) Math.exp(before - shift);
-            max[first + r] = now;
-            factor[first + r] = by;
-            FloatVector highest = Simd.splat(shift);
-            int sumsAt = (first + r) * Simd.LANES;
-            FloatVector sum = FloatVector.fromArray(Simd.FLOATS, sums, sumsAt).mul(by);
-            for (int i = 0; i < n; i += Simd.LANES) {
-                FloatVector e =
-                        VectorMath.expOfNegative(Simd.load(m, row + i * 4L).sub(highest));
-                Simd.store(e, m, row + i * 4L);
-                sum = sum.add(e);
-            }
-            sum.intoArray(sums, sumsAt);
-        }
+        weigh(m, at, stride, n, first, rows, max, factor, sums, false);
     }
 
     @Override
@@ -138,6 +119,22 @@ final class ScoreLoop implements ScoreRow {
             float[] max,
             float[] factor,
             float[] sums) {
+        weigh(m, at, stride, n, first, rows, max, factor, sums, true);
+    }
+
+    /// @param rounded whether the weights are rounded to bf16, a constant of each caller
+    @Inline
+    private static void weigh(
+            MemorySegment m,
+            long at,
+            long stride,
+            int n,
+            int first,
+            int rows,
+            float[] max,
+            float[] factor,
+            float[] sums,
+            boolean rounded) {
         for (int r = 0; r < rows; r++) {
             long row = at + r * stride;
             float before = max[first + r];
@@ -153,7 +150,11 @@ final class ScoreLoop implements ScoreRow {
             for (int i = 0; i < n; i += Simd.LANES) {
                 FloatVector e =
                         VectorMath.expOfNegative(Simd.load(m, row + i * 4L).sub(highest));
-                Simd.store(Simd.toBFloat16Bits(e).lanewise(LSHL, 16), m, row + i * 4L);
+                if (rounded) {
+                    Simd.store(Simd.toBFloat16Bits(e).lanewise(LSHL, 16), m, row + i * 4L);
+                } else {
+                    Simd.store(e, m, row + i * 4L);
+                }
                 sum = sum.add(e);
             }
             sum.intoArray(sums, sumsAt);
