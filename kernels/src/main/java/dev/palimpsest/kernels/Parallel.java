@@ -46,8 +46,7 @@ public final class Parallel implements AutoCloseable {
     private final AtomicReference<@Nullable Thread> owner = new AtomicReference<>();
 
     /// The ticket: number of tasks in the upper half, next task in the lower. And how many tasks workers have done
-    /// since
-    /// the pool began.
+    /// since the pool began.
     private final AtomicLongArray words = new AtomicLongArray(3 * LINE);
 
     private final Loop loop = new Loop();
@@ -114,9 +113,10 @@ public final class Parallel implements AutoCloseable {
             return 0;
         }
 
+        /// Sleeps until it is woken up, be it too late for a task: where one loop was, the next one is near.
         private void sleep() {
             parked = true;
-            while (!isTask(words.get(TICKET)) && !closed) {
+            if (!isTask(words.get(TICKET)) && !closed) {
                 LockSupport.park(Parallel.this);
                 Thread.interrupted(); // an interrupted thread would not park again
             }

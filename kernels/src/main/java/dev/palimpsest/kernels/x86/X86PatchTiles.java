@@ -83,6 +83,7 @@ final class X86PatchTiles implements PatchTiles {
         if (blocks > 0) {
             Arguments.of(workspace, 2)
                     .set(LayoutGenerator.FROM, from.address() + at)
+                    .set(LayoutGenerator.FROM_STRIDE, 0)
                     .set(LayoutGenerator.TO, to.address() + toAt)
                     .set(LayoutGenerator.ROWS, 1)
                     .set(LayoutGenerator.BLOCKS, blocks)
