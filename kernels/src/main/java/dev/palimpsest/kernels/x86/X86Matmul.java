@@ -15,10 +15,8 @@ import dev.palimpsest.kernels.x86.TileGenerator.Kind;
 import dev.palimpsest.kernels.x86.TileGenerator.Tile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.IntConsumer;
@@ -43,9 +41,6 @@ final class X86Matmul {
     /// Bytes of a row in a block of the inner dimension.
     private static final int BLOCK = 5 * 1024;
 
-    /// Tiles of a group of rows.
-    private static final int GROUP_TILES = 7;
-
     /// Panels of a task at most, each of which needs sums of its own while the inner dimension runs in blocks.
     private static final int TASK_PANELS = 16;
 
@@ -54,15 +49,6 @@ final class X86Matmul {
 
     /// Bytes of rows that stay in the caches while all panels stream past them.
     private static final long STREAM_BYTES = 256 * 1024;
-
-    /// Tasks for each thread, so that threads which start late or run slowly do not hold up the others.
-    private static final int TASKS = 6;
-
-    /// A task has at most what is left over this and the number of threads.
-    private static final int END = 3;
-
-    /// Panels to which tasks are cut down in the end: their rows come to the caches for these alone.
-    private static final int FEWEST_PANELS = 4;
 
     /// Multiplications below which a product runs on the calling thread alone.
     private static final double SERIAL = 256 * 1024;
@@ -246,7 +232,7 @@ final class X86Matmul {
                     return;
                 }
                 long rowBytes = Activations.bytes(1, k, type);
-                int most = Math.clamp(SHARED / rowBytes, Math.min(m, GROUP_TILES * type.rows()), m);
+                int most = Math.clamp(SHARED / rowBytes, Math.min(m, TaskGrid.GROUP_TILES * type.rows()), m);
                 // about the same number each time: a few rows left over would need all the weights once more
                 int even = Math.ceilDiv(m, Math.ceilDiv(m, most));
                 int atOnce = Math.min(m, Math.ceilDiv(even, type.rows()) * type.rows());
@@ -337,48 +323,20 @@ final class X86Matmul {
 
         private void compute(Activations left, int firstRow, int rows, Panels panels, Finisher finisher) {
             int tiles = Math.ceilDiv(rows, type.rows());
-            int groups = Math.ceilDiv(tiles, GROUP_TILES);
-            int count = panels.count();
-            int wanted = parallel.threads() == 1 ? 1 : Math.ceilDiv(TASKS * parallel.threads(), groups);
-            int most = blockK >= k ? count : TASK_PANELS;
-            int parts = Math.clamp(Math.max(wanted, Math.ceilDiv(count, most)), 1, count);
-            List<Piece> pieces = pieces(groups, count, parts);
-            forEach((double) rows * k * panels.columns(), pieces.size(), i -> {
-                Piece piece = pieces.get(i);
-                int fromTile = tiles * piece.group / groups;
-                int toTile = tiles * (piece.group + 1) / groups;
+            int most = blockK >= k ? panels.count() : TASK_PANELS;
+            TaskGrid grid = TaskGrid.of(tiles, panels.count(), most, parallel.threads());
+            forEach((double) rows * k * panels.columns(), grid.pieces().size(), i -> {
+                TaskGrid.Piece piece = grid.pieces().get(i);
+                int fromTile = grid.firstTile(piece.group());
+                int toTile = grid.firstTile(piece.group() + 1);
                 int fromRow = (int) ((long) rows * fromTile / tiles);
                 int toRow = (int) ((long) rows * toTile / tiles);
                 try (Workspace workspace = workspaces.take()) {
                     new Task(left, firstRow, firstRow + fromRow, toRow - fromRow, toTile - fromTile, panels, finisher)
-                            .run(piece.from, piece.to, workspace);
+                            .run(piece.from(), piece.to(), workspace);
                 }
             });
         }
-
-        /// Cuts the product of all groups of rows with all panels into tasks, each a group and a part of the panels.
-        /// The last ones are smaller and smaller, so that the threads come to an end at about the same time.
-        private List<Piece> pieces(int groups, int count, int parts) {
-            int threads = parallel.threads();
-            List<Piece> pieces = new ArrayList<>();
-            long left = (long) groups * count;
-            for (int part = 0; part < parts; part++) {
-                int from = (int) ((long) count * part / parts);
-                int length = (int) ((long) count * (part + 1) / parts) - from;
-                for (int group = 0; group < groups; group++) {
-                    long most = threads == 1 ? length : Math.max(left / END / threads, FEWEST_PANELS);
-                    int cuts = (int) Math.ceilDiv(length, most);
-                    for (int i = 0; i < cuts; i++) {
-                        pieces.add(new Piece(group, from + length * i / cuts, from + length * (i + 1) / cuts));
-                    }
-                    left -= length;
-                }
-            }
-            return pieces;
-        }
-
-        /// What a task multiplies: a group of rows, and the panels from one up to another.
-        private record Piece(int group, int from, int to) {}
 
         /// A group of rows times some panels.
         private final class Task {
