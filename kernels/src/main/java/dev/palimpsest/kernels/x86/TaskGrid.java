@@ -6,10 +6,11 @@ import java.util.List;
 /// How a matrix product is cut into tasks in two dimensions: a task is a group of neighbouring tiles of rows, times
 /// some neighbouring panels of columns.
 ///
-/// A single thread takes groups and panels as the caches like them. For more threads there are enough tasks for all of
-/// them: fewer panels in a task, and where there are few panels, fewer tiles in a group. Towards the end tasks become
-/// smaller and smaller, so that the threads come to an end at about the same time (Polychronopoulos & Kuck 1987,
-/// "Guided self-scheduling").
+/// Groups are as large as the caches like them, whatever the number of threads: how many rows a tile has, which follows
+/// from them, may decide in which order a sum is added up. For more threads there are fewer panels in a task, and
+/// towards
+/// the end tasks become smaller and smaller, down to one panel, so that the threads come to an end at about the same
+/// time (Polychronopoulos & Kuck 1987, "Guided self-scheduling").
 ///
 /// @param tiles tiles of rows
 /// @param groups groups of tiles
@@ -45,9 +46,6 @@ record TaskGrid(int tiles, int groups, List<Piece> pieces) {
     /// @param threads that will share the tasks
     static TaskGrid of(int tiles, int panels, int most, int threads) {
         int groups = Math.ceilDiv(tiles, GROUP_TILES);
-        if (threads > 1) {
-            groups = Math.clamp(Math.ceilDiv(SMALLEST * threads, panels), groups, tiles);
-        }
         int wanted = threads == 1 ? 1 : Math.ceilDiv(TASKS * threads, groups);
         int parts = Math.clamp(Math.max(wanted, Math.ceilDiv(panels, most)), 1, panels);
         long left = (long) groups * panels;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.Arrays;
 import java.util.PriorityQueue;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -68,13 +69,26 @@ class TaskGridTest {
         for (int[] product : PRODUCTS) {
             TaskGrid grid = grid(product, threads);
             int panels = Math.ceilDiv(product[1], TileGenerator.COLUMNS);
-            long units = (long) grid.tiles() * panels;
-            // nothing is smaller than a tile of one panel
-            double even = Math.ceilDiv(units, threads);
-            assertThat(end(grid, threads) / even)
-                    .as("%s x %s on %s threads", product[0], product[1], threads)
-                    .isLessThanOrEqualTo(units >= 16L * threads ? 1.1 : 1.5);
+            long smallest = (long) grid.groups() * panels;
+            double end = end(grid, threads);
+            if (smallest >= 12L * threads) {
+                assertThat(end * threads / ((double) grid.tiles() * panels))
+                        .as("%s x %s on %s threads", product[0], product[1], threads)
+                        .isLessThanOrEqualTo(1.1);
+            } else {
+                // nothing is smaller than a group times one panel
+                assertThat(end)
+                        .as("%s x %s on %s threads", product[0], product[1], threads)
+                        .isLessThanOrEqualTo((double) Math.ceilDiv(smallest, threads) * largestGroup(grid));
+            }
         }
+    }
+
+    private static int largestGroup(TaskGrid grid) {
+        return IntStream.range(0, grid.groups())
+                .map(g -> grid.firstTile(g + 1) - grid.firstTile(g))
+                .max()
+                .orElseThrow();
     }
 
     /// When the last of equally fast threads ends that take one task after another, in tiles of one panel.
