@@ -8,9 +8,8 @@ import java.util.List;
 ///
 /// Groups are as large as the caches like them, whatever the number of threads: how many rows a tile has, which follows
 /// from them, may decide in which order a sum is added up. For more threads there are fewer panels in a task, and
-/// towards
-/// the end tasks become smaller and smaller, down to one panel, so that the threads come to an end at about the same
-/// time (Polychronopoulos & Kuck 1987, "Guided self-scheduling").
+/// towards the end tasks become smaller and smaller, down to one panel, so that the threads come to an end at about the
+/// same time (Polychronopoulos & Kuck 1987, "Guided self-scheduling").
 ///
 /// @param tiles tiles of rows
 /// @param groups groups of tiles
