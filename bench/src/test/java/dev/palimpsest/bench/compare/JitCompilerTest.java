@@ -2,6 +2,7 @@ package dev.palimpsest.bench.compare;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class JitCompilerTest {
@@ -51,8 +52,8 @@ class JitCompilerTest {
     void thisVirtualMachineComesToRest() {
         JitCompiler compiler = new JitCompiler();
 
-        compiler.await(60);
-
-        assertThat(compiler.isIdle()).isTrue();
+        // it may find something to do again between any two looks
+        assertThat(Stream.generate(() -> compiler.await(1)).limit(60).anyMatch(idle -> idle))
+                .isTrue();
     }
 }
