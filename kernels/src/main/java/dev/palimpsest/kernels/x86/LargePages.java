@@ -1,13 +1,7 @@
 package dev.palimpsest.kernels.x86;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandleProxies;
 
 /// Memory in pages of 2 MiB where the operating system has some.
 ///
@@ -20,43 +14,12 @@ final class LargePages {
     /// Bytes of a page.
     static final long BYTES = 2 << 20;
 
-    private static final int READ_AND_WRITE = 3;
-    private static final int PRIVATE_AND_ANONYMOUS = 0x22;
-    private static final int HUGE_PAGES = 14;
-    private static final long FAILED = -1;
+    private static final int MADV_HUGEPAGE = 14;
 
-    private final Map map;
-    private final Range unmap;
-    private final Advise advise;
+    private final SystemMemory system;
 
-    /// `mmap`, see its manual page.
-    @FunctionalInterface
-    public interface Map {
-        /// Returns the address or -1.
-        long call(long address, long length, int protection, int flags, int file, long offset);
-    }
-
-    /// `munmap`, see its manual page.
-    @FunctionalInterface
-    public interface Range {
-        /// Returns 0 if it worked.
-        int call(long address, long length);
-    }
-
-    /// `madvise`, see its manual page.
-    @FunctionalInterface
-    public interface Advise {
-        /// Returns 0 if it worked.
-        int call(long address, long length, int advice);
-    }
-
-    LargePages() {
-        map = bind(
-                "mmap",
-                Map.class,
-                FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
-        unmap = bind("munmap", Range.class, FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
-        advise = bind("madvise", Advise.class, FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+    LargePages(SystemMemory system) {
+        this.system = system;
     }
 
     /// Zeros that live as long as the arena: in large pages where that is worth it and possible, else in the arena's
@@ -68,21 +31,13 @@ final class LargePages {
             return arena.allocate(bytes, 64);
         }
         long length = bytes + BYTES; // large pages begin at their multiples
-        long address = map.call(0, length, READ_AND_WRITE, PRIVATE_AND_ANONYMOUS, -1, 0);
-        if (address == FAILED) {
+        long address = system.map(length);
+        if (address == SystemMemory.FAILED) {
             return arena.allocate(bytes, 64);
         }
         long start = Math.ceilDiv(address, BYTES) * BYTES;
         // a system without large pages refuses, and its small ones do as well
-        advise.call(start, bytes / BYTES * BYTES, HUGE_PAGES);
-        return MemorySegment.ofAddress(start).reinterpret(bytes, arena, m -> unmap.call(address, length));
-    }
-
-    private static <T> T bind(String name, Class<T> type, FunctionDescriptor signature) {
-        Linker linker = Linker.nativeLinker();
-        MemorySegment symbol = linker.defaultLookup()
-                .find(name)
-                .orElseThrow(() -> new IllegalStateException("the C library has no " + name));
-        return MethodHandleProxies.asInterfaceInstance(type, linker.downcallHandle(symbol, signature));
+        system.advise(start, bytes / BYTES * BYTES, MADV_HUGEPAGE);
+        return MemorySegment.ofAddress(start).reinterpret(bytes, arena, m -> system.unmap(address, length));
     }
 }

@@ -13,7 +13,7 @@ import java.util.concurrent.ConcurrentHashMap;
 class MicroKernels {
     private final ExecutableMemory memory;
     private final Cpuid cpu;
-    private final LargePages pages = new LargePages();
+    private final LargePages pages;
     private final Arena arena = Arena.ofAuto();
     private final Map<Record, Program> programs = new ConcurrentHashMap<>();
 
@@ -21,6 +21,7 @@ class MicroKernels {
     /// @param cpu the processor that they are for
     MicroKernels(ExecutableMemory memory, Cpuid cpu) {
         this.memory = memory;
+        pages = new LargePages(memory.system());
         this.cpu = cpu;
     }
 

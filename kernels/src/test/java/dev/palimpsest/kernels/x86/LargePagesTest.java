@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 @EnabledOnOs(value = OS.LINUX, architectures = "amd64", disabledReason = "system calls of x86-64 Linux")
 class LargePagesTest {
-    private final LargePages pages = new LargePages();
+    private final LargePages pages = new LargePages(new SystemMemory());
 
     @ParameterizedTest
     @ValueSource(
